@@ -1,0 +1,1 @@
+"""Pure functions on arrays: no file, no sampler, no cosmology object."""

@@ -1,0 +1,150 @@
+"""Frozen records that the steps exchange; numpy alone.
+
+Lengths are physical Mpc, masses Msun, angles arcmin where the name says so and radians otherwise.
+Lensing quantities with the suffix ``_inf`` are those of a source at infinite redshift: a source at
+redshift z_s sees ``beta_s`` times as much, beta_s = beta(z_s) / beta(infinity).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Observable = Literal["g_t", "delta_sigma"]
+
+_EMPTY: Mapping[str, float] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class HaloInfo:
+    """One halo (or one projection of a halo) of a simulation or survey, without truth."""
+
+    halo_id: str
+    z: float
+    parent_id: str = ""  # empty: the halo is its own parent
+    extra: Mapping[str, float] = field(default_factory=lambda: _EMPTY)  # richness, S/N of detection …
+
+    @property
+    def parent(self) -> str:
+        """Identifier shared by all projections of one halo."""
+        return self.parent_id or self.halo_id
+
+
+@dataclass(frozen=True)
+class HaloEnvironment:
+    """What a density profile and its lensing need of the background at the lens redshift."""
+
+    z: float
+    rho_crit_msun_mpc3: float  # physical, at z
+    rho_mean_msun_mpc3: float  # physical matter density, at z
+    d_lens_mpc: float  # angular-diameter distance
+    sigma_crit_inf_msun_mpc2: float  # for a source at infinite redshift
+
+
+@dataclass(frozen=True)
+class LensingMap:
+    """Pixelised lensing of one halo for sources at infinite redshift; arrays are (y, x).
+
+    The halo's true centre is the middle of the map, pixel coordinate ((n_x - 1) / 2, (n_y - 1) / 2),
+    plus ``centre_mpc``. Shears that the simulation does not give are None.
+    """
+
+    halo: HaloInfo
+    pixel_mpc: float
+    kappa_inf: Array
+    gamma1_inf: Array | None = None
+    gamma2_inf: Array | None = None
+    centre_mpc: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class SourceCatalog:
+    """Background galaxies round one halo; all arrays are (source,).
+
+    Positions are relative to the **assumed** centre. Ellipticities estimate the reduced shear; a
+    positive e1 is an elongation along x.
+    """
+
+    halo: HaloInfo
+    x_arcmin: Array
+    y_arcmin: Array
+    e1: Array
+    e2: Array
+    z_source: Array
+    beta_s: Array
+    weight: Array
+    d_lens_mpc: float
+    sigma_crit_inf_msun_mpc2: float
+    shape_noise: float  # of one component; 0: none was added
+    offset_mpc: tuple[float, float] = (0.0, 0.0)  # assumed minus true centre
+    extra: Mapping[str, Array] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True)
+class ShearProfile:
+    """Binned reduced tangential shear or excess surface density; arrays are (bin,).
+
+    ``value``, ``error`` and ``cross`` are pure numbers for ``g_t`` and Msun / Mpc2 for
+    ``delta_sigma``. ``error`` holds the shape noise alone. A bin that holds no galaxy has
+    ``n_gal == 0`` and a value of NaN, and is never fitted.
+    """
+
+    halo: HaloInfo
+    observable: Observable
+    radius_mpc: Array
+    value: Array
+    error: Array
+    cross: Array
+    n_gal: Array
+    beta_s: Array
+    beta_s2: Array
+    d_lens_mpc: float
+    sigma_crit_inf_msun_mpc2: float
+    covariance: Array | None = None  # (bin, bin), in addition to error**2 on the diagonal
+    edges_mpc: Array | None = None  # (bin + 1,)
+
+
+@dataclass(frozen=True)
+class HaloFit:
+    """Result of one halo and one analysis.
+
+    The product is ``ln_like``: for each mass definition, ln L(data | ln M) on ``mass_msun`` (mass,),
+    free of any prior on the mass, up to one constant a halo. ``summary`` holds point and posterior
+    estimates under the prior that ``metadata`` names. ``status`` is "ok", or "unusable" with a
+    ``reason`` for a halo that cannot be fitted for a scientific reason.
+    """
+
+    halo: HaloInfo
+    mass_definition: str
+    mass_msun: Array
+    ln_like: Mapping[str, Array]
+    status: Literal["ok", "unusable"] = "ok"
+    reason: str = ""
+    summary: Mapping[str, float] = field(default_factory=lambda: _EMPTY)
+    best_fit: Mapping[str, float] = field(default_factory=lambda: _EMPTY)
+    profile: ShearProfile | None = None
+    model: Mapping[str, Array] = field(default_factory=lambda: MappingProxyType({}))
+    diagnostics: Mapping[str, float] = field(default_factory=lambda: _EMPTY)
+    posterior: Mapping[str, Array] = field(default_factory=lambda: MappingProxyType({}))  # (chain, draw)
+    metadata: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def halo_id(self) -> str:
+        """Identifier of the halo or projection."""
+        return self.halo.halo_id
+
+    @property
+    def z(self) -> float:
+        """Redshift of the lens."""
+        return self.halo.z
+
+    @property
+    def parent(self) -> str:
+        """Identifier shared by all projections of one halo."""
+        return self.halo.parent

@@ -1,0 +1,101 @@
+"""Plug-ins by name: built in, from another package's entry points, or ``path/to/file.py:function``.
+
+Nothing is imported until it is chosen.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from clmassmod.errors import ConfigError
+
+
+def load_object(target: str) -> Any:
+    """Return what ``package.module:name`` or ``path/to/file.py:name`` points to."""
+    module_name, _, attribute = target.rpartition(":")
+    if not module_name or not attribute:
+        raise ConfigError(f"{target!r} is not of the form 'module:name' or 'path/to/file.py:name'")
+    module = _load_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        names = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+        raise ConfigError(f"{module_name} has no {attribute!r}{suggest(attribute, names)}") from None
+
+
+def _load_file(path: Path) -> Any:
+    if not path.is_file():
+        raise ConfigError(f"no file {path} (looked in {Path.cwd()})")
+    name = f"clmassmod_user_{path.stem}_{crc32(str(path.resolve()).encode())}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{path} cannot be loaded as Python")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise ConfigError(f"{path} raised {type(error).__name__} when it was loaded: {error}") from error
+    return module
+
+
+def suggest(name: str, known: list[str]) -> str:
+    """Return a clause that names the nearest known name, if one is near, and all known ones."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{hint} (known: {', '.join(sorted(known))})"
+
+
+class Registry:
+    """Names of plug-ins of one kind and where they live."""
+
+    def __init__(self, kind: str, group: str, builtin: Mapping[str, str]) -> None:
+        self.kind = kind
+        self.group = group
+        self._builtin = dict(builtin)
+
+    def _external(self) -> dict[str, str]:
+        return {point.name: point.value for point in entry_points(group=self.group)}
+
+    def names(self) -> list[str]:
+        """Return the names of all plug-ins that are installed."""
+        return sorted({*self._builtin, *self._external()})
+
+    def check(self, name: str) -> None:
+        """Raise ConfigError unless ``name`` is known or has the form of a file's function."""
+        if name in self._builtin or ":" in name:
+            return
+        if name not in self._external():
+            raise ConfigError(f"unknown {self.kind} {name!r}{suggest(name, self.names())}")
+
+    def load(self, name: str) -> Any:
+        """Import and return the plug-in ``name``."""
+        self.check(name)
+        target = self._builtin.get(name) or (name if ":" in name else self._external()[name])
+        return load_object(target)
+
+
+READERS = Registry(
+    "reader",
+    "clmassmod.readers",
+    {
+        "grid": "clmassmod.readers.grid:Reader",
+        "analytic": "clmassmod.readers.analytic:Reader",
+        "profiles": "clmassmod.readers.profiles:Reader",
+    },
+)
+PROFILES = Registry("density profile", "clmassmod.profiles", {"nfw": "clmassmod.core.nfw:projected"})
+CONCENTRATIONS = Registry("concentration relation", "clmassmod.concentrations", {})
+CENTRES = Registry("centre model", "clmassmod.centres", {})
+FITTERS = Registry("fitter", "clmassmod.fitters", {"scan": "clmassmod.fitters.scan:fit"})
