@@ -1,0 +1,224 @@
+"""The configuration of a campaign: these models are the schema, and the YAML is checked against them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from clmassmod.config.base import Model
+from clmassmod.config.survey import Survey
+from clmassmod.cosmology import Cosmology
+from clmassmod.registry import CONCENTRATIONS, FITTERS, PROFILES, READERS
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", text):
+        raise ValueError("a name holds letters, digits and . _ + - alone, and starts with a letter or digit")
+    return text
+
+
+def _interval(pair: tuple[float, float]) -> tuple[float, float]:
+    if not pair[0] < pair[1]:
+        raise ValueError(f"the lower end {pair[0]:g} is not below the upper end {pair[1]:g}")
+    return pair
+
+
+def _positive_interval(pair: tuple[float, float]) -> tuple[float, float]:
+    if not 0 < pair[0]:
+        raise ValueError(f"the lower end {pair[0]:g} is not above 0")
+    return _interval(pair)
+
+
+def _edges(edges: list[float]) -> list[float]:
+    if len(edges) < 2 or any(b <= a for a, b in zip(edges, edges[1:], strict=False)):
+        raise ValueError("edges must be two or more increasing numbers")
+    return edges
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Interval = Annotated[tuple[float, float], AfterValidator(_interval)]
+PositiveInterval = Annotated[tuple[float, float], AfterValidator(_positive_interval)]
+Edges = Annotated[list[float], AfterValidator(_edges)]
+MassDefinition = Annotated[
+    str,
+    Field(pattern=r"^(vir|[1-9][0-9]*[cm])$", description="200c, 500c, 2500c, 200m, vir or any number with c or m"),
+]
+
+
+class CosmologyConfig(Model):
+    """Background cosmology; the last three keys are needed by relations that use the power spectrum."""
+
+    H0: float = Field(gt=10, lt=200, description="Hubble constant [km/s/Mpc]")
+    Om0: float = Field(gt=0, le=2, description="matter density today")
+    Ode0: float | None = Field(None, description="dark-energy density today; null: flat")
+    w0: float = Field(-1.0, ge=-3, lt=0, description="equation of state of dark energy")
+    wa: float = Field(0.0, ge=-3, le=3, description="its evolution, w = w0 + wa z/(1+z)")
+    Ob0: float | None = Field(None, gt=0, lt=1, description="baryon density today")
+    sigma8: float | None = Field(None, gt=0, lt=3, description="amplitude of the linear power spectrum")
+    ns: float | None = Field(None, gt=0, lt=3, description="its spectral index")
+
+    def build(self) -> Cosmology:
+        """Return the plain record that the physics takes."""
+        return Cosmology(**self.model_dump())
+
+
+class Select(Model):
+    """Which haloes of the simulation take part; by observables alone, never by true mass."""
+
+    z: Interval | None = Field(None, description="redshift range, both ends included")
+    halo_ids: list[str] | None = Field(None, description="just these haloes")
+    max_halos: int | None = Field(None, ge=1, description="at most so many, the first in the file's order")
+
+
+class Simulation(Model):
+    """Where the haloes come from."""
+
+    reader: str = Field(description="name of a reader, or path/to/file.py:Reader")
+    path: str | None = Field(None, description="file or folder of the simulation; none for reader 'analytic'")
+    options: dict[str, Any] = Field(default_factory=dict, description="the reader's own options")
+    select: Select = Select()
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        READERS.check(self.reader)
+        return self
+
+
+class Truth(Model):
+    """Table of true masses, seen by `compare` and `validate` alone."""
+
+    path: str | None = Field(None, description="HDF5, FITS, ECSV or CSV table; null: the reader's own truth")
+    halo_id: str = Field("halo_id", description="column of the halo's identifier")
+    mass: str = Field("m200c", description="column of the true mass")
+    unit: Literal["Msun", "Msun/h"] = "Msun"
+    mass_definition: MassDefinition = "200c"
+    allow_missing: bool = Field(False, description="leave haloes without a true mass out, and count them")
+
+
+class RadialBins(Model):
+    """Radial bins of a profile that is measured from galaxies."""
+
+    n: int = Field(10, ge=1, le=1000, description="number of bins")
+    spacing: Literal["linear", "log", "equal_count"] = "linear"
+    min_galaxies: int = Field(1, ge=1, description="a bin with fewer galaxies is not used")
+
+
+class DensityModel(Model):
+    """What is fitted."""
+
+    profile: str = Field("nfw", description="name of a density profile, or path/to/file.py:function")
+    concentration: str | float = Field(
+        "diemer19", description="name of a relation, a number, a table, or path/to/file.py:function"
+    )
+    parameters: dict[str, Any] = Field(default_factory=dict, description="the profile's own parameters")
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        PROFILES.check(self.profile)
+        if isinstance(self.concentration, str):
+            if not self.concentration.endswith((".ecsv", ".csv", ".h5")):
+                CONCENTRATIONS.check(self.concentration)
+        elif not 0.1 <= self.concentration <= 100:
+            raise ValueError(f"a constant concentration of {self.concentration:g} is outside 0.1 to 100")
+        return self
+
+
+class Analysis(Model):
+    """How an observer would weigh each halo."""
+
+    survey: str | None = Field(None, description="mock survey; null for profiles that are read as measured")
+    radius_mpc: PositiveInterval = Field(description="radial range of the fit [Mpc]")
+    radial_bins: RadialBins = RadialBins()
+    model: DensityModel = DensityModel()
+    mass_definition: MassDefinition = "200c"
+    more_mass_definitions: list[MassDefinition] = Field(
+        default_factory=list, description="the likelihood is stored for these as well"
+    )
+    method: str = Field("scan", description="name of a fitter, or path/to/file.py:function")
+    prior: Literal["flat", "log"] = Field(
+        "flat", description="of the posterior summaries: flat in mass, or in its logarithm"
+    )
+    options: dict[str, Any] = Field(default_factory=dict, description="the fitter's own options")
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        FITTERS.check(self.method)
+        return self
+
+
+class Binning(Model):
+    """Bins of haloes: a user's function, or edges in quantities of the fits."""
+
+    function: str | None = Field(None, description="path/to/file.py:function of all profiles")
+    by: dict[str, Edges] | None = Field(
+        None, description="quantity (z, snr, mass_ml_msun, a column of the simulation …) to edges; products of several"
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.function is None) == (self.by is None):
+            raise ValueError("give either 'function' or 'by'")
+        if self.function is not None and ":" not in self.function:
+            raise ValueError("'function' must be of the form path/to/file.py:function")
+        return self
+
+
+class Ensemble(Model):
+    """Population of lensing masses of a bin, without truth."""
+
+    model: str = "constant"
+    method: Literal["grid", "nuts"] = "grid"
+    prior: dict[str, Interval] = Field(default_factory=dict, description="parameter to its uniform range")
+
+
+class Compare(Model):
+    """Bias and scatter of the lensing masses of a bin."""
+
+    model: str = "constant"
+    method: Literal["grid", "nuts"] = "grid"
+    prior: dict[str, Interval] = Field(default_factory=dict, description="parameter to its uniform range")
+    true_mass_edges_msun: Edges | None = Field(None, description="further bins, by true mass [Msun]")
+
+
+class Report(Model):
+    """What the report shows."""
+
+    title: str = ""
+    notes: list[str] = Field(default_factory=list, description="known limits of the input, shown with the results")
+    example_halos: int = Field(6, ge=0, le=100)
+
+
+class CampaignConfig(Model):
+    """A campaign: one simulation, any number of surveys, analyses and binnings."""
+
+    campaign: Name = Field(description="names the folder results/<campaign>")
+    seed: int = Field(ge=0, lt=2**63)
+    cosmology: CosmologyConfig
+    simulation: Simulation
+    truth: Truth | None = None
+    surveys: dict[Name, Survey] = Field(default_factory=dict)
+    analyses: dict[Name, Analysis] = Field(min_length=1)
+    bins: dict[Name, Binning] = Field(default_factory=dict, description="none: one bin 'all' alone")
+    ensemble: Ensemble = Ensemble()
+    compare: Compare = Compare()
+    report: Report = Report()
+    halos_per_job: int = Field(1, ge=1, description="haloes of one job; still one file a halo")
+    allow_missing: int = Field(0, ge=0, description="go on with so many failed haloes")
+
+    @model_validator(mode="after")
+    def _surveys_exist(self) -> Self:
+        for name, analysis in self.analyses.items():
+            if analysis.survey is not None and analysis.survey not in self.surveys:
+                known = ", ".join(self.surveys) or "none"
+                raise ValueError(f"analyses.{name}.survey: no survey {analysis.survey!r} (known: {known})")
+            wanted = [analysis.mass_definition, *analysis.more_mass_definitions]
+            if self.truth is not None and self.truth.mass_definition not in wanted:
+                raise ValueError(
+                    f"analyses.{name}: fits {', '.join(wanted)} but truth.mass_definition is "
+                    f"{self.truth.mass_definition!r}; add it to analyses.{name}.more_mass_definitions"
+                )
+        if self.compare.true_mass_edges_msun is not None and self.truth is None:
+            raise ValueError("compare.true_mass_edges_msun needs the key 'truth'")
+        return self
