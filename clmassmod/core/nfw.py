@@ -24,7 +24,7 @@ _SERIES_T = 0.006  # |x - 1| < 0.012: nine terms leave 1e-21
 _SERIES_X = 0.1  # eight terms in x^2 leave 1e-16
 _SERIES_MASS = 0.02
 
-_ARTANH = 1.0 / (2.0 * np.arange(10) + 3.0)  # (h - 1) / t = sum t^k / (2 k + 3)
+_ARTANH = np.asarray(1.0 / (2.0 * np.arange(10) + 3.0))  # (h - 1) / t = sum t^k / (2 k + 3)
 _CENTRAL = np.cumprod(np.concatenate([[1.0], (2.0 * np.arange(1, 11) - 1.0) / (2.0 * np.arange(1, 11))]))
 _LOG_TERMS = _CENTRAL[1:]  # coefficients of x^(2 k) ln(2 / x) in (a - ln(2 / x)) / x^2
 _RATIONAL_TERMS = np.array(
@@ -77,8 +77,8 @@ def mass_shape(x: ArrayLike) -> Array:
     x = np.asarray(x, dtype=float)
     value = np.log1p(x) - x / (1.0 + x)
     k = np.arange(2.0, 12.0)
-    series = x * x * _polynomial((-1.0) ** k * (k - 1.0) / k, np.minimum(x, 1.0))
-    return np.where(x < _SERIES_MASS, series, value)
+    series = x * x * _polynomial(np.asarray((-1.0) ** k * (k - 1.0) / k), np.minimum(x, 1.0))
+    return np.asarray(np.where(x < _SERIES_MASS, series, value))
 
 
 def scale(

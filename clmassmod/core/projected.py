@@ -21,7 +21,7 @@ class Projected(NamedTuple):
         """Mean surface density inside each radius, Msun / Mpc2, (..., bin)."""
         return self.sigma + self.delta_sigma
 
-    def __add__(self, other: object) -> Projected:  # type: ignore[override]
+    def __add__(self, other: object) -> Projected:
         """Add the surface densities of two components."""
         if not isinstance(other, Projected):
             return NotImplemented
