@@ -1,0 +1,57 @@
+"""Command line: one subcommand a rule, and what a user asks of single files.
+
+Every command imports just what it needs, since a job a halo lives half a second. A user's mistake is
+one line on stderr and an exit code of its own, never a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from clmassmod import __version__
+from clmassmod.errors import ClmassmodError
+
+Command = Callable[[argparse.Namespace], None]
+
+
+def _warn(text: str) -> None:
+    sys.stderr.write(f"clmassmod: {text}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="clmassmod", description="Calibrate weak-lensing cluster masses on simulated haloes."
+    )
+    parser.add_argument("--version", action="version", version=f"clmassmod {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    from clmassmod.cli import files, rules  # noqa: PLC0415  (cheap; they import the rest when called)
+
+    rules.add_commands(commands)
+    files.add_commands(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except ClmassmodError as error:
+        if os.environ.get("CLMASSMOD_TRACEBACK"):
+            raise
+        _warn(f"error: {error}")
+        return error.exit_code
+    except BrokenPipeError:  # the reader of our output, `head` for example, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _warn(f"error: {where}{error.strerror or error}")
+        return 1
+    except KeyboardInterrupt:
+        _warn("interrupted")
+        return 130
+    return 0

@@ -1,0 +1,165 @@
+"""The steps of whole campaigns: tables, bins, ensemble, compare."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from clmassmod.bins import Assignment, assign, by_edges, fitted_profile
+from clmassmod.errors import ConfigError
+from clmassmod.readers.common import open_reader
+from clmassmod.registry import load_object
+from clmassmod.steps.halos import provenance_of
+from clmassmod.steps.paths import Campaign
+from clmassmod.steps.population import gather_population, load_population, save_population
+from clmassmod.store import write_text, write_tree
+
+ALL = "all"  # the bin of every halo, in every campaign
+TRUE_MASS = "true mass"
+
+
+def make_tables(campaign: Campaign) -> None:
+    """Compute once what costs an import of astropy or colossus, and what the reader needs once."""
+    from clmassmod import tables  # noqa: PLC0415  (imports astropy and colossus when it builds)
+
+    config = campaign.config
+    cosmology = config.cosmology.build()
+    relations = [
+        (a.model.concentration, definition)
+        for a in config.analyses.values()
+        for definition in (a.mass_definition, *a.more_mass_definitions)
+    ]
+    z_lo, z_hi = campaign.state["z_range"]
+    tree = tables.build(cosmology, z_range=(z_lo, z_hi), relations=list(dict.fromkeys(relations)))
+    reader = open_reader(config.simulation, cosmology, config.seed)
+    content = {"tables": tree, "reader": reader.prepare()}
+    write_tree(campaign.tables_file, "tables", content, provenance_of(campaign, campaign.hash("tables")))
+
+
+def make_bins(campaign: Campaign, analysis: str, report: Callable[[str], None]) -> None:
+    """Gather the fits of an analysis and assign them to bins."""
+    population, failed = gather_population(campaign, analysis)
+    profiles = [
+        fitted_profile(fit, str(campaign.fit_file(analysis, fit.halo_id)))
+        for fit in population.fits(population.halo_id)
+    ]
+    usable = set(population.halo_id[population.status == "ok"])
+    bins: dict[str, dict[str, Any]] = {ALL: _entry(ALL, [p.halo_id for p in profiles], usable)}
+    remarks: list[str] = []
+    for name, binning in campaign.config.bins.items():
+        function = by_edges(binning.by) if binning.by is not None else load_object(str(binning.function))
+        assignment: Assignment = assign(profiles, function, f"bins.{name}")
+        remarks += assignment.remarks
+        for label, members in assignment.members.items():
+            if label in bins and bins[label]["binning"] != ALL:
+                raise ConfigError(
+                    f"bins.{name}: label {label!r} is also one of bins.{bins[label]['binning']}; rename one of them"
+                )
+            bins[label] = _entry(name, members, usable)
+    for remark in remarks:
+        report(remark)
+    config_hash = campaign.hash("bins", analysis)
+    save_population(campaign.population_file(analysis), population, provenance_of(campaign, config_hash))
+    content = {"analysis": analysis, "bins": bins, "failed": failed, "remarks": remarks, "config_hash": config_hash}
+    write_text(campaign.bins_file(analysis), json.dumps(content, indent=1, sort_keys=True))
+
+
+def _entry(binning: str, members: list[str], usable: set[str]) -> dict[str, Any]:
+    return {"binning": binning, "halos": members, "n_usable": sum(h in usable for h in members)}
+
+
+def read_bins(campaign: Campaign, analysis: str) -> dict[str, Any]:
+    """Return what `bins` wrote for an analysis."""
+    path = campaign.bins_file(analysis)
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: not there; run `clmassmod bins --campaign {campaign.root}` first") from None
+
+
+def _members(campaign: Campaign, analysis: str, label: str) -> list[str]:
+    bins = read_bins(campaign, analysis)["bins"]
+    if label not in bins:
+        raise ConfigError(f"analysis {analysis}: no bin {label!r} (known: {', '.join(bins)})")
+    return list(bins[label]["halos"])
+
+
+def fit_ensemble(campaign: Campaign, analysis: str, label: str, report: Callable[[str], None]) -> None:
+    """Infer the population of one bin, without truth."""
+    from clmassmod import ensemble  # noqa: PLC0415
+    from clmassmod.store import save_posterior  # noqa: PLC0415
+
+    config = campaign.config.ensemble
+    population = load_population(campaign.population_file(analysis))
+    posterior = ensemble.fit(
+        population.fits(_members(campaign, analysis, label)),
+        model=config.model,
+        method=config.method,
+        prior=dict(config.prior),
+        seed=campaign.config.seed,
+    )
+    for warning in posterior.warnings:
+        report(f"{analysis}, bin {label}: {warning}")
+    provenance = provenance_of(campaign, campaign.hash("ensemble", analysis))
+    save_posterior(campaign.ensemble_file(analysis, label), posterior, provenance)
+
+
+def compare_bin(campaign: Campaign, analysis: str, label: str, report: Callable[[str], None]) -> None:
+    """Infer bias and scatter of one bin against the true masses."""
+    from clmassmod import bias  # noqa: PLC0415
+    from clmassmod.store import save_posterior  # noqa: PLC0415
+
+    config, settings = campaign.config, campaign.config.compare
+    if config.truth is None:
+        raise ConfigError(f"{campaign.root}: `compare` needs the key 'truth', which the configuration has not")
+    population = load_population(campaign.population_file(analysis))
+    truth = read_campaign_truth(campaign)
+    inside_label = label if label not in campaign.truth_bins else ALL
+    members = _members(campaign, analysis, inside_label)
+    if label in campaign.truth_bins:
+        edges = settings.true_mass_edges_msun or []
+        i = campaign.truth_bins.index(label)
+        members = [h for h in members if edges[i] <= truth.get(h, np.nan) < edges[i + 1]]
+    posterior = bias.fit(
+        population.fits(members),
+        truth,
+        model=settings.model,
+        method=settings.method,
+        prior=dict(settings.prior),
+        seed=config.seed,
+        mass_definition=config.truth.mass_definition,
+        allow_missing=config.truth.allow_missing,
+    )
+    for warning in posterior.warnings:
+        report(f"{analysis}, bin {label}: {warning}")
+    known = [h for h in members if h in truth]
+    observed = {
+        "halo_id": np.array(known, dtype=str),
+        "true_mass_msun": np.array([truth[h] for h in known], dtype=float),
+    }
+    provenance = provenance_of(campaign, campaign.hash("compare", analysis))
+    save_posterior(campaign.comparison_file(analysis, label), posterior, provenance, observed)
+
+
+def read_campaign_truth(campaign: Campaign) -> Any:
+    """Return the true masses of a campaign, a mapping of halo id to mass [Msun]."""
+    from clmassmod.bias import truth as truth_module  # noqa: PLC0415
+
+    config = campaign.config
+    assert config.truth is not None
+    if config.truth.path is None:
+        reader = open_reader(config.simulation, config.cosmology.build(), config.seed)
+        return truth_module.from_reader(reader, config.truth.mass_definition)
+    return truth_module.read_truth(
+        config.truth.path,
+        halo_id=config.truth.halo_id,
+        mass=config.truth.mass,
+        unit=config.truth.unit,
+        h=config.cosmology.H0 / 100,
+        mass_definition=config.truth.mass_definition,
+    )
+
+

@@ -1,0 +1,229 @@
+"""The steps of single haloes, mock and fit: a shard of haloes, one file each, nothing lost.
+
+Within a shard every halo whose file is valid is left alone. A halo that raises is recorded beside its
+would-be file and the others go on; what concerns the machine rather than the halo (disk full, memory)
+ends the job, which the workflow repeats.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from clmassmod.config import halo_rng
+from clmassmod.errors import ClmassmodError, FitError, ReaderError, StoreError
+from clmassmod.fitters.likelihood import LensModel, select_bins
+from clmassmod.measure import measure
+from clmassmod.mock import observe
+from clmassmod.readers.common import open_reader
+from clmassmod.records import HaloFit, HaloInfo, LensingMap, ShearProfile, SourceCatalog
+from clmassmod.registry import FITTERS
+from clmassmod.steps.campaign import read_halos, shard_members, write_marker
+from clmassmod.steps.paths import Campaign
+from clmassmod.store import load_catalog, load_fit, read_tree, save_catalog, save_fit, write_text
+from clmassmod.tables import Tables
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What all haloes of a job share, opened when first needed."""
+
+    campaign: Campaign
+
+    @cached_property
+    def _tree(self) -> dict[str, Any]:
+        return read_tree(self.campaign.tables_file, "tables")
+
+    @cached_property
+    def tables(self) -> Tables:
+        """Distances, concentrations and the like."""
+        return Tables(self._tree["tables"])
+
+    @cached_property
+    def prepared(self) -> dict[str, Any]:
+        """What the reader computed once."""
+        return dict(self._tree.get("reader", {}))
+
+    @cached_property
+    def reader(self) -> Any:
+        """The reader of the simulation."""
+        config = self.campaign.config
+        return open_reader(config.simulation, config.cosmology.build(), config.seed)
+
+    def read(self, halo: HaloInfo) -> LensingMap | SourceCatalog | ShearProfile:
+        """Return what the simulation holds of one halo."""
+        return self.reader.read(halo, self.tables, self.prepared)
+
+
+def mock_shard(campaign: Campaign, survey: str, shard: str, report: Callable[[str], None]) -> None:
+    """Observe the haloes of a shard with one survey."""
+    inputs = Inputs(campaign)
+    config_hash = campaign.hash("mock", survey)
+    provenance = provenance_of(campaign, config_hash)
+
+    def valid(halo_id: str) -> str:
+        load_catalog(campaign.mock_file(survey, halo_id), halo_id, config_hash)
+        return "ok"
+
+    def work(halo: HaloInfo) -> str:
+        catalog = mock_halo(inputs, survey, halo)
+        save_catalog(campaign.mock_file(survey, halo.halo_id), catalog, provenance)
+        return "ok"
+
+    _run(campaign, ("mocks", survey, shard, config_hash), valid, work, report)
+
+
+def fit_shard(campaign: Campaign, analysis: str, shard: str, report: Callable[[str], None]) -> None:
+    """Fit the haloes of a shard with one analysis."""
+    inputs = Inputs(campaign)
+    config_hash = campaign.hash("fit", analysis)
+    provenance = provenance_of(campaign, config_hash)
+    fitter = HaloFitter(inputs, analysis)
+
+    def valid(halo_id: str) -> str:
+        return load_fit(campaign.fit_file(analysis, halo_id), halo_id, config_hash).status
+
+    def work(halo: HaloInfo) -> str:
+        fit = fitter.fit(halo)
+        save_fit(campaign.fit_file(analysis, halo.halo_id), fit, provenance)
+        return fit.status
+
+    _run(campaign, ("fits", analysis, shard, config_hash), valid, work, report)
+
+
+def mock_halo(inputs: Inputs, survey: str, halo: HaloInfo) -> SourceCatalog:
+    """Return the catalogue of one halo as a survey would see it."""
+    config = inputs.campaign.config
+    rng = halo_rng(config.seed, halo.halo_id, f"mock/{survey}")
+    return observe(inputs.read(halo), config.surveys[survey], inputs.tables, rng)
+
+
+@dataclass(frozen=True)
+class HaloFitter:
+    """One analysis, ready to fit any of the campaign's haloes."""
+
+    inputs: Inputs
+    analysis: str
+
+    @cached_property
+    def model(self) -> LensModel:
+        """The lens model, shared by all haloes."""
+        return build_model(self.inputs.campaign, self.inputs.tables, self.analysis)
+
+    def profile(self, halo: HaloInfo) -> ShearProfile:
+        """Return the profile of one halo, from its mock or as the simulation holds it."""
+        campaign = self.inputs.campaign
+        config = campaign.config.analyses[self.analysis]
+        if config.survey is None:
+            record = self.inputs.read(halo)
+        else:
+            record = self._mock(config.survey, halo.halo_id)
+        return self.measure(record)
+
+    def _mock(self, survey: str, halo_id: str) -> SourceCatalog:
+        campaign = self.inputs.campaign
+        failed = failure_file(campaign, "mocks", survey, halo_id)
+        if failed.is_file():
+            reason = json.loads(failed.read_text(encoding="utf-8"))["reason"]
+            raise FitError(f"no mock of survey {survey}: {reason}")
+        return load_catalog(campaign.mock_file(survey, halo_id), halo_id, campaign.hash("mock", survey))
+
+    def measure(self, record: LensingMap | SourceCatalog | ShearProfile) -> ShearProfile:
+        """Return the profile of a catalogue, or a profile itself, in the analysis' radial range."""
+        config = self.inputs.campaign.config.analyses[self.analysis]
+        if isinstance(record, SourceCatalog):
+            return measure(record, config.radius_mpc, config.radial_bins)
+        if isinstance(record, ShearProfile):
+            return select_bins(record, config.radius_mpc)
+        raise ReaderError(f"halo {record.halo.halo_id}: a map cannot be fitted before a survey has observed it")
+
+    def fit(self, halo: HaloInfo) -> HaloFit:
+        """Return the fit of one halo."""
+        return self.fit_profile(self.profile(halo))
+
+    def fit_profile(self, profile: ShearProfile) -> HaloFit:
+        """Return the fit of one profile."""
+        campaign = self.inputs.campaign
+        config = campaign.config.analyses[self.analysis]
+        rng = halo_rng(campaign.config.seed, profile.halo.halo_id, f"fit/{self.analysis}")
+        result: HaloFit = FITTERS.load(config.method)(
+            profile, self.model, prior=config.prior, rng=rng, **config.options
+        )
+        return result
+
+
+def build_model(campaign: Campaign, tables: Tables, analysis: str) -> LensModel:
+    """Return the lens model of an analysis."""
+    config = campaign.config.analyses[analysis]
+    return LensModel.build(
+        tables,
+        profile=config.model.profile,
+        concentration=config.model.concentration,
+        parameters=config.model.parameters,
+        mass_definitions=(config.mass_definition, *config.more_mass_definitions),
+    )
+
+
+def provenance_of(campaign: Campaign, config_hash: str) -> dict[str, Any]:
+    """Return what every result file says of its origin."""
+    return {"campaign": campaign.config.campaign, "config_hash": config_hash, "seed": campaign.config.seed}
+
+
+def failure_file(campaign: Campaign, step: str, name: str, halo_id: str) -> Path:
+    """Return where a halo that raised is recorded."""
+    return campaign.folder / step / name / f"{halo_id}.failed.json"
+
+
+def _run(
+    campaign: Campaign,
+    job: tuple[str, str, str, str],
+    valid: Callable[[str], str],
+    work: Callable[[HaloInfo], str],
+    report: Callable[[str], None],
+) -> None:
+    step, name, shard, config_hash = job
+    members = shard_members(campaign, shard)
+    states: dict[str, str] = {}
+    for halo_id in members:
+        with suppress(StoreError):
+            states[halo_id] = valid(halo_id)
+    for halo in read_halos(campaign, _without(members, states)):
+        record = failure_file(campaign, step, name, halo.halo_id)
+        try:
+            states[halo.halo_id] = work(halo)
+        except (OSError, MemoryError):
+            raise  # the machine's fault, not the halo's: the workflow repeats the job
+        except Exception as error:
+            states[halo.halo_id] = "failed"
+            # a result of an older configuration must not be taken for this one's
+            (record.parent / f"{halo.halo_id}.h5").unlink(missing_ok=True)
+            write_text(record, _failure(halo.halo_id, step, error, config_hash))
+            report(f"halo {halo.halo_id} failed: {_reason(error)}")
+        else:
+            record.unlink(missing_ok=True)
+    write_marker(campaign, step, name, shard, config_hash, {h: states[h] for h in members})
+
+
+def _without(members: Iterable[str], states: dict[str, str]) -> list[str]:
+    return [h for h in members if h not in states]
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, ClmassmodError) else f"{type(error).__name__}: {error}"
+
+
+def _failure(halo_id: str, step: str, error: Exception, config_hash: str) -> str:
+    content = {
+        "halo_id": halo_id,
+        "step": step,
+        "reason": _reason(error),
+        "traceback": "".join(traceback.format_exception(error)),
+        "config_hash": config_hash,
+    }
+    return json.dumps(content, indent=1, sort_keys=True)

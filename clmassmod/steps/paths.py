@@ -1,0 +1,220 @@
+"""Where the files of a campaign lie, and what they depend on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from clmassmod.config import CampaignConfig, content_hash, load_campaign
+from clmassmod.errors import ConfigError
+from clmassmod.registry import READERS
+from clmassmod.store.tree import FORMAT_VERSION
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """One campaign on disk: its frozen configuration, its haloes' shards, its paths.
+
+    Attributes
+    ----------
+    folder : Path
+        ``results/<campaign>``.
+    config : CampaignConfig
+        The frozen configuration.
+    state : dict
+        What was found when the campaign was prepared: fingerprints of input files, counts.
+    stale : frozenset of str
+        Markers of shards that did not hold when the campaign was prepared.
+    """
+
+    folder: Path
+    config: CampaignConfig
+    state: dict[str, Any]
+    stale: frozenset[str] = frozenset()
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Campaign:
+        """Open a campaign that was prepared before."""
+        folder = Path(folder)
+        try:
+            state = json.loads((folder / "campaign.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigError(
+                f"{folder}: no campaign here; prepare it with `clmassmod prepare --config FILE` "
+                "or run snakemake"
+            ) from None
+        except ValueError as error:
+            raise ConfigError(f"{folder / 'campaign.json'}: damaged ({error}); remove it and run again") from None
+        return cls(folder, load_campaign(folder / "config.yaml"), state)
+
+    @property
+    def root(self) -> str:
+        """The folder, as rules name it."""
+        return str(self.folder)
+
+    @cached_property
+    def reader_kind(self) -> str:
+        """What the reader returns: map, catalog or profile."""
+        return str(READERS.load(self.config.simulation.reader).kind)
+
+    @property
+    def surveys(self) -> list[str]:
+        """Names of the surveys that some analysis uses."""
+        return list(dict.fromkeys(a.survey for a in self.config.analyses.values() if a.survey is not None))
+
+    @property
+    def analyses(self) -> list[str]:
+        """Names of the analyses."""
+        return list(self.config.analyses)
+
+    def survey_of(self, analysis: str) -> str | None:
+        """Return the survey whose mocks an analysis uses, or None if it reads the simulation itself."""
+        return self.config.analyses[analysis].survey
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether true masses are there to compare with."""
+        return self.config.truth is not None
+
+    @property
+    def truth_bins(self) -> list[str]:
+        """Labels of the bins by true mass that `compare` makes."""
+        edges = self.config.compare.true_mass_edges_msun or []
+        return [f"truth-{lo:.3g}-{hi:.3g}".replace("+", "") for lo, hi in zip(edges, edges[1:], strict=False)]
+
+    @property
+    def shards(self) -> list[str]:
+        """Names of the shards; a shard of one halo has the halo's name."""
+        return list(self.state["shards"])
+
+    def bins(self, analysis: str) -> list[str]:
+        """Return the labels of the bins that hold a halo with a likelihood."""
+        listed = json.loads(self.bins_file(analysis).read_text(encoding="utf-8"))
+        return [label for label, entry in listed["bins"].items() if entry["n_usable"] > 0]
+
+    # paths
+
+    @property
+    def tables_file(self) -> Path:
+        """Tables of the cosmology and of the reader, made once."""
+        return self.folder / "tables.h5"
+
+    @property
+    def halos_file(self) -> Path:
+        """The haloes that take part."""
+        return self.folder / "halos.csv"
+
+    def mock_file(self, survey: str, halo_id: str) -> Path:
+        """Catalogue of one halo."""
+        return self.folder / "mocks" / survey / f"{halo_id}.h5"
+
+    def fit_file(self, analysis: str, halo_id: str) -> Path:
+        """Fit of one halo."""
+        return self.folder / "fits" / analysis / f"{halo_id}.h5"
+
+    def marker_file(self, step: str, name: str, shard: str) -> Path:
+        """What says that a shard of `mocks` or `fits` is done."""
+        return self.folder / "markers" / step / name / f"{shard}.json"
+
+    def bins_file(self, analysis: str) -> Path:
+        """Members of each bin."""
+        return self.folder / "bins" / f"{analysis}.json"
+
+    def population_file(self, analysis: str) -> Path:
+        """All fits of an analysis in one file, for the gathers."""
+        return self.folder / "bins" / f"{analysis}.h5"
+
+    def ensemble_file(self, analysis: str, label: str) -> Path:
+        """Posterior of the population of one bin."""
+        return self.folder / "ensembles" / analysis / f"{label}.nc"
+
+    def comparison_file(self, analysis: str, label: str) -> Path:
+        """Posterior of bias and scatter of one bin."""
+        return self.folder / "comparisons" / analysis / f"{label}.nc"
+
+    # what a step depends on
+
+    def inputs(self, kind: str) -> list[str]:
+        """Return the files from outside that `simulation`, `truth` or `bins` read."""
+        if kind == "simulation":
+            path = self.config.simulation.path
+        elif kind == "truth":
+            path = self.config.truth.path if self.config.truth is not None else None
+        elif kind == "bins":
+            functions = (b.function for b in self.config.bins.values() if b.function is not None)
+            return list(dict.fromkeys(f.rpartition(":")[0] for f in functions if f.rpartition(":")[0].endswith(".py")))
+        else:
+            raise ConfigError(f"no inputs of kind {kind!r}")
+        return [] if path is None else [path]
+
+    def hash(self, step: str, name: str = "") -> str:
+        """Return a hash of all that the results of a step depend on.
+
+        Parameters
+        ----------
+        step : str
+            tables, mock, fit, bins, ensemble, compare or report.
+        name : str
+            The survey of a mock, else the analysis.
+        """
+        config = self.config
+        if step == "mock":
+            return content_hash([self._base(), config.seed, config.surveys[name].model_dump()])
+        if step == "fit":
+            analysis = config.analyses[name]
+            source = self.hash("mock", analysis.survey) if analysis.survey else self._base()
+            plugins = self._fingerprints([analysis.model.profile, analysis.model.concentration, analysis.method])
+            return content_hash([source, config.seed, analysis.model_dump(exclude={"survey"}), plugins])
+        if step == "tables":
+            models = [[a.model.concentration, a.mass_definition, a.more_mass_definitions, a.model.profile, a.options]
+                      for a in config.analyses.values()]
+            return content_hash([self._base(), self.state["z_range"], models])
+        if step == "bins":
+            bins = {k: v.model_dump() for k, v in config.bins.items()}
+            return content_hash([self.hash("fit", name), bins, self._fingerprints(self.inputs("bins")),
+                                 config.allow_missing, self.state["halos_hash"]])
+        if step == "ensemble":
+            return content_hash([self.hash("bins", name), config.seed, config.ensemble.model_dump()])
+        if step == "compare":
+            truth = None if config.truth is None else config.truth.model_dump(exclude={"path"})
+            return content_hash([self.hash("bins", name), config.seed, config.compare.model_dump(), truth,
+                                 self._fingerprints(self.inputs("truth"))])
+        return content_hash([config.model_dump(), self.state["halos_hash"]])
+
+    def _base(self) -> list[Any]:
+        simulation = self.config.simulation
+        return [FORMAT_VERSION, self.config.cosmology.model_dump(), simulation.reader, simulation.options,
+                self._fingerprints([simulation.reader, simulation.path]), self._analytic_seed()]
+
+    def _analytic_seed(self) -> int | None:
+        """The seed matters to what is read only where the reader invents its haloes."""
+        return self.config.seed if self.config.simulation.path is None else None
+
+    def _fingerprints(self, names: Iterable[Any]) -> list[str]:
+        found = []
+        for name in names:
+            path = str(name).rpartition(":")[0] if ".py:" in str(name) else str(name)
+            if path in self.state["fingerprints"]:
+                found.append(self.state["fingerprints"][path]["sha256"])
+        return found
+
+
+def fingerprint(path: str, known: dict[str, Any] | None) -> dict[str, Any]:
+    """Return size, time and content hash of a file or folder; the hash is reused if size and time agree."""
+    files = sorted(p for p in Path(path).rglob("*") if p.is_file()) if Path(path).is_dir() else [Path(path)]
+    stats = [p.stat() for p in files]
+    stamp = [[s.st_size, s.st_mtime_ns] for s in stats]
+    if known is not None and known.get("stamp") == stamp:
+        return known
+    digest = sha256()
+    for file in files:
+        digest.update(file.name.encode())
+        with file.open("rb") as handle:
+            while block := handle.read(1 << 22):
+                digest.update(block)
+    return {"stamp": stamp, "sha256": digest.hexdigest()}

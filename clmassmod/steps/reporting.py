@@ -1,0 +1,109 @@
+"""The report step: read what the other steps wrote, and hand it to the report."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clmassmod import __version__
+from clmassmod.errors import ConfigError
+from clmassmod.posterior import Posterior
+from clmassmod.report import print_summary, summary_rows, write_report
+from clmassmod.report.inputs import TRUE_MASS_BINNING, AnalysisResult, ReportInput
+from clmassmod.steps.gather import read_bins
+from clmassmod.steps.paths import Campaign
+from clmassmod.steps.population import Population, load_population
+from clmassmod.store import load_fit, load_posterior
+
+
+def report_input(campaign: Campaign) -> ReportInput:
+    """Return all results of a campaign, as its report shows them."""
+    config = campaign.config
+    analyses = [_analysis(campaign, name) for name in campaign.analyses]
+    binning_of: dict[str, str] = dict.fromkeys(campaign.truth_bins, TRUE_MASS_BINNING)
+    for name in campaign.analyses:
+        binning_of |= {label: entry["binning"] for label, entry in read_bins(campaign, name)["bins"].items()}
+    provenance = {
+        "clmassmod": __version__,
+        "seed": config.seed,
+        "configuration": campaign.hash("report"),
+        **{path: f"sha256 {entry['sha256'][:16]}" for path, entry in campaign.state["fingerprints"].items()},
+    }
+    return ReportInput(
+        title=config.report.title,
+        campaign=config.campaign,
+        notes=config.report.notes,
+        config=config.model_dump(mode="json"),
+        provenance=provenance,
+        selection=campaign.state["counts"],
+        analyses=analyses,
+        binning_of=binning_of,
+    )
+
+
+def _analysis(campaign: Campaign, name: str) -> AnalysisResult:
+    listed = read_bins(campaign, name)
+    population = load_population(campaign.population_file(name))
+    bins = {label: entry["halos"] for label, entry in listed["bins"].items()}
+    ensembles = {label: load_posterior(campaign.ensemble_file(name, label)) for label in campaign.bins(name)}
+    comparisons: dict[str, Posterior] = {}
+    true_mass: dict[str, float] = {}
+    if campaign.has_truth:
+        for label in [*campaign.bins(name), *campaign.truth_bins]:
+            path = campaign.comparison_file(name, label)
+            comparisons[label] = load_posterior(path)
+            halos, masses = _observed(path)
+            true_mass |= dict(zip(halos, masses, strict=True))
+            if label in campaign.truth_bins:
+                bins[label] = halos
+    return AnalysisResult(
+        name=name,
+        config=campaign.config.analyses[name].model_dump(mode="json"),
+        table=population.table(),
+        bins=bins,
+        ensembles=ensembles,
+        comparisons=comparisons,
+        true_mass_msun=true_mass,
+        examples=_examples(campaign, name, population),
+        failed=listed["failed"],
+    )
+
+
+def _observed(path: Path) -> tuple[list[str], list[float]]:
+    from clmassmod.store import load_observed  # noqa: PLC0415
+
+    observed = load_observed(path)
+    return [str(h) for h in observed["halo_id"]], [float(m) for m in observed["true_mass_msun"]]
+
+
+def _examples(campaign: Campaign, name: str, population: Population) -> list[Any]:
+    """Return fits spread evenly over the signal-to-noise of the usable haloes, best first."""
+    usable = np.flatnonzero(population.status == "ok")
+    wanted = min(campaign.config.report.example_halos, len(usable))
+    if wanted == 0:
+        return []
+    order = usable[np.argsort(-population.summary["snr"][usable], kind="stable")]
+    chosen = order[np.linspace(0, len(order) - 1, wanted).astype(int)]
+    return [load_fit(campaign.fit_file(name, str(population.halo_id[i]))) for i in chosen]
+
+
+def make_report(campaign: Campaign) -> list[Path]:
+    """Write tables, figures and the page of a campaign; return what was written."""
+    folder = campaign.folder / "report"
+    if folder.is_dir():
+        shutil.rmtree(folder)  # figures of analyses that are no more
+    return write_report(report_input(campaign), folder)
+
+
+def print_report(campaign: Campaign) -> None:
+    """Print the table of biases and where the page lies."""
+    page = campaign.folder / "report" / "index.html"
+    if not page.is_file():
+        raise ConfigError(f"{page}: not there; run snakemake, or `clmassmod report --campaign {campaign.root}`")
+    print_summary(summary_rows(report_input(campaign)))
+    print(f"report: {page}")  # noqa: T201  (the command's output)
+
+

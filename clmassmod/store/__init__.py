@@ -1,0 +1,33 @@
+"""Result files: HDF5, written whole or not at all, verified when read."""
+
+from clmassmod.store.records import (
+    load_catalog,
+    load_fit,
+    load_profile,
+    save_catalog,
+    save_fit,
+    save_profile,
+)
+from clmassmod.store.tree import (
+    atomic_path,
+    checksum,
+    read_tree,
+    write_text,
+    write_text_if_changed,
+    write_tree,
+)
+
+__all__ = [
+    "atomic_path",
+    "checksum",
+    "load_catalog",
+    "load_fit",
+    "load_profile",
+    "read_tree",
+    "save_catalog",
+    "save_fit",
+    "save_profile",
+    "write_text",
+    "write_text_if_changed",
+    "write_tree",
+]
