@@ -13,7 +13,9 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from clmassmod.errors import FitError
 
 Array = NDArray[np.float64]
 Observable = Literal["g_t", "delta_sigma"]
@@ -134,6 +136,46 @@ class HaloFit:
     posterior: Mapping[str, Array] = field(default_factory=lambda: MappingProxyType({}))  # (chain, draw)
     metadata: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
+    @classmethod
+    def from_likelihood(
+        cls,
+        halo_id: str,
+        z: float,
+        mass_msun: ArrayLike,
+        ln_like: ArrayLike,
+        mass_definition: str = "200c",
+        parent: str | None = None,
+    ) -> HaloFit:
+        """Return the fit of a halo whose likelihood another code computed.
+
+        Parameters
+        ----------
+        halo_id : str
+        z : float
+            Redshift of the lens.
+        mass_msun : array (mass,)
+            Increasing, linear or logarithmic or neither; masses of zero and below are left out, as a
+            likelihood over ln M has no place for them.
+        ln_like : array (mass,)
+            ln L(data | M), without any prior, up to a constant; -inf where it is excluded.
+        mass_definition : str
+            Of the masses: 200c, 500c, 200m, vir …
+        parent : str, optional
+            Identifier that projections of one halo share.
+
+        Raises
+        ------
+        FitError
+            Masses that do not increase, NaN or +inf, a likelihood that is zero everywhere, fewer than 4
+            positive masses.
+        """
+        masses = np.asarray(mass_msun, dtype=np.float64)
+        values = np.asarray(ln_like, dtype=np.float64)
+        _check_likelihood(halo_id, masses, values)
+        positive = masses > 0
+        halo = HaloInfo(str(halo_id), float(z), parent or "")
+        return cls(halo, mass_definition, masses[positive], {mass_definition: values[positive]})
+
     @property
     def halo_id(self) -> str:
         """Identifier of the halo or projection."""
@@ -148,3 +190,28 @@ class HaloFit:
     def parent(self) -> str:
         """Identifier shared by all projections of one halo."""
         return self.halo.parent
+
+
+def _check_likelihood(halo_id: str, mass_msun: Array, ln_like: Array) -> None:
+    """Raise FitError unless a tabulated likelihood can be used."""
+    where = f"likelihood of halo {halo_id!r}"
+    if mass_msun.ndim != 1 or mass_msun.shape != ln_like.shape:
+        shapes = f"{mass_msun.shape} and {ln_like.shape}"
+        raise FitError(f"{where}: mass_msun and ln_like have shapes {shapes}; give two arrays of one length")
+    for name, bad in (
+        ("mass_msun", ~np.isfinite(mass_msun)),
+        ("ln_like", np.isnan(ln_like) | (ln_like == np.inf)),
+    ):
+        if bad.any():
+            place = int(np.argmax(bad))
+            value = (mass_msun if name == "mass_msun" else ln_like)[place]
+            raise FitError(f"{where}: {name}[{place}] is {value}; leave it out, or give -inf for L = 0")
+    falling = np.diff(mass_msun) <= 0
+    if falling.any():
+        place = int(np.argmax(falling)) + 1
+        raise FitError(f"{where}: mass_msun[{place}] is not above the one before; sort masses, drop repeated ones")
+    positive = mass_msun > 0
+    if positive.sum() < 4:
+        raise FitError(f"{where}: {int(positive.sum())} positive masses; at least 4 are needed")
+    if not np.isfinite(ln_like[positive]).any():
+        raise FitError(f"{where}: ln_like is -inf at every positive mass; its grid does not hold the halo's mass")

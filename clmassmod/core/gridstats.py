@@ -1,0 +1,148 @@
+"""Statistics of a density that is tabulated on an equally spaced grid."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+_SQRT_2PI = float(np.sqrt(2.0 * np.pi))
+
+
+class DensitySummary(NamedTuple):
+    """Moments and quantiles of a one-dimensional density."""
+
+    mean: float
+    sd: float
+    median: float
+    mode: float
+    hdi_lo: float
+    hdi_hi: float
+
+
+def normal_pdf(x: Array) -> Array:
+    """Return the standard normal density."""
+    return np.exp(-0.5 * x * x) / _SQRT_2PI
+
+
+def normal_cdf(x: Array) -> Array:
+    """Return the standard normal distribution function."""
+    from scipy.special import ndtr
+
+    return np.asarray(ndtr(x), dtype=np.float64)
+
+
+def end_corrected_weights(n: int, step: float) -> Array:
+    """Return quadrature weights (n,) of the trapezoid with Gregory's end corrections.
+
+    Fourth order for a density that is cut at a prior's edge, spectral for one that vanishes there.
+    """
+    weights = np.full(n, step)
+    if n >= 6:
+        ends = np.array([3.0 / 8.0, 7.0 / 6.0, 23.0 / 24.0])
+        weights[:3] *= ends
+        weights[-3:] *= ends[::-1]
+    elif n > 1:
+        weights[[0, -1]] *= 0.5
+    return weights
+
+
+def refine(values: Array, factor: int) -> Array:
+    """Interpolate along the first axis of an equally spaced grid onto one ``factor`` times finer.
+
+    Cubic through the four nearest nodes, and linear where one of them is not finite.
+
+    Parameters
+    ----------
+    values : array (n, ...)
+        n of at least 4.
+    factor : int
+        Shape returned: ((n - 1) * factor + 1, ...).
+    """
+    n = values.shape[0]
+    position = np.arange((n - 1) * factor + 1) / factor
+    first = np.clip(np.floor(position).astype(int) - 1, 0, n - 4)
+    t = (position - first).reshape(-1, *([1] * (values.ndim - 1)))
+    stencil = [values[first + k] for k in range(4)]
+    with np.errstate(invalid="ignore"):
+        cubic = (
+            stencil[0] * (t - 1) * (t - 2) * (t - 3) / -6
+            + stencil[1] * t * (t - 2) * (t - 3) / 2
+            + stencil[2] * t * (t - 1) * (t - 3) / -2
+            + stencil[3] * t * (t - 1) * (t - 2) / 6
+        )
+        left = np.clip(np.floor(position).astype(int), 0, n - 2)
+        u = (position - left).reshape(t.shape)
+        low, high = values[left], values[left + 1]
+        linear = np.where(u == 0, low, np.where(u == 1, high, (1 - u) * low + u * high))
+    return np.where(np.isfinite(cubic), cubic, linear)
+
+
+def cumulative(x: Array, density: Array) -> Array:
+    """Return the distribution function (n,) at the nodes, 0 at the first and 1 at the last."""
+    steps = 0.5 * (density[1:] + density[:-1]) * np.diff(x)
+    total = np.concatenate([[0.0], np.cumsum(steps)])
+    return np.asarray(total / total[-1], dtype=np.float64)
+
+
+def quantile(x: Array, cdf: Array, p: float | Array) -> Array:
+    """Invert a distribution function; flat stretches are skipped."""
+    rising = np.concatenate([[True], np.diff(cdf) > 0])
+    return np.interp(p, cdf[rising], x[rising])
+
+
+def summarise(x: Array, density: Array, probability: float = 0.6827) -> DensitySummary:
+    """Summarise a density (n,) on an increasing grid (n,), which need not be normalised.
+
+    The highest-density interval is the range between the outermost points of the region of highest
+    density that holds ``probability``; a density with several peaks gets one interval that spans them.
+    """
+    step = np.diff(x)
+    weight = np.empty_like(x)
+    weight[1:-1] = 0.5 * (step[1:] + step[:-1])
+    weight[0], weight[-1] = 0.5 * step[0], 0.5 * step[-1]
+    mass = density * weight
+    total = mass.sum()
+    mean = float(mass @ x / total)
+    sd = float(np.sqrt(max(mass @ (x - mean) ** 2 / total, 0.0)))
+    cdf = cumulative(x, density)
+    median = float(quantile(x, cdf, 0.5))
+    peak = int(np.argmax(density))
+    lo, hi = _highest(x, density, mass / total, probability)
+    return DensitySummary(mean, sd, median, _vertex(x, density, peak), lo, hi)
+
+
+def _highest(x: Array, density: Array, mass: Array, probability: float) -> tuple[float, float]:
+    order = np.argsort(-density, kind="stable")
+    held = np.cumsum(mass[order])
+    last = min(int(np.searchsorted(held, probability)), len(x) - 1)
+    # The threshold lies between two nodes' densities: interpolate it, then where the density crosses it.
+    before = held[last - 1] if last else 0.0
+    share = (probability - before) / max(held[last] - before, np.finfo(float).tiny)
+    high = density[order[last - 1]] if last else density[order[0]]
+    level = high + min(max(share, 0.0), 1.0) * (density[order[last]] - high)
+    inside = np.flatnonzero(density >= level)
+    first, final = int(inside[0]), int(inside[-1])
+    lo, hi = float(x[first]), float(x[final])
+    if first > 0:
+        lo = float(np.interp(level, [density[first - 1], density[first]], [x[first - 1], x[first]]))
+    if final < len(x) - 1:
+        hi = float(np.interp(level, [density[final + 1], density[final]], [x[final + 1], x[final]]))
+    return lo, hi
+
+
+def _vertex(x: Array, density: Array, peak: int) -> float:
+    """Return the top of the parabola through the highest node and its neighbours."""
+    if peak in (0, len(x) - 1):
+        return float(x[peak])
+    x0, x1, x2 = x[peak - 1 : peak + 2]
+    f0, f1, f2 = density[peak - 1 : peak + 2]
+    left, right = (f1 - f0) / (x1 - x0), (f2 - f1) / (x2 - x1)
+    curvature = (right - left) / (x2 - x0)
+    if curvature >= 0:
+        return float(x1)
+    slope = left + curvature * (x1 - x0)
+    return float(np.clip(x1 - 0.5 * slope / curvature, x0, x2))

@@ -1,0 +1,145 @@
+"""Likelihoods of many haloes, tabulated in ln M, seen as functions of y = ln M - ln M_reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+LN_FLOOR = -80.0  # below a likelihood's maximum: zero for every purpose, and still a finite logarithm
+
+
+def floored(ln_like: Array) -> Array:
+    """Return ln L - max ln L, not below the floor; -inf becomes the floor."""
+    top = np.max(ln_like, axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        return np.maximum(ln_like - top, LN_FLOOR)
+
+
+class _Group:
+    """Haloes whose likelihoods are tabulated at the same masses."""
+
+    def __init__(self, rows: Array, mass_msun: Array, ln_like: Array) -> None:
+        self.rows = rows.astype(int)  # places in the table
+        self.mass, self.ln_mass = mass_msun, np.log(mass_msun)
+        self.ln_like = floored(ln_like)
+        steps, ln_steps = np.diff(mass_msun), np.diff(self.ln_mass)
+        # A likelihood on a linear grid is smooth in M, whose first steps are coarse in ln M.
+        self.linear = bool(np.ptp(steps) / steps.mean() < np.ptp(ln_steps) / ln_steps.mean())
+        self.scale = float(mass_msun[0])
+        self.node = mass_msun / self.scale if self.linear else self.ln_mass
+        node_steps = np.diff(self.node)
+        even = bool(np.ptp(node_steps) < 1e-9 * node_steps.mean())
+        self.step = float(node_steps.mean()) if even else None
+
+    def widths(self) -> Array:
+        """Return the integral of L / max L over ln M by that of the unit normal, (halo,)."""
+        like = np.exp(self.ln_like)
+        area = 0.5 * (like[:, 1:] + like[:, :-1]) @ np.diff(self.ln_mass)
+        # A likelihood between two nodes is not resolved better than they are apart.
+        peak = np.clip(np.argmax(like, axis=1), 1, len(self.ln_mass) - 1)
+        return np.maximum(area / np.sqrt(2 * np.pi), 0.5 * np.diff(self.ln_mass)[peak - 1])
+
+    def evaluate(self, ln_mass: Array) -> Array:
+        """Return ln L (halo, y) at ln masses (halo, y); the edge value beyond the edges."""
+        x = np.clip(ln_mass, self.ln_mass[0], self.ln_mass[-1])
+        if self.linear:
+            x = np.exp(x) / self.scale
+        left, weights, share = self._stencil(x)
+        flat = self.ln_like.ravel()
+        place = left + (np.arange(len(self.rows)) * len(self.node))[:, None]
+        first = np.clip(left - 1, 0, len(self.node) - 4) - left
+        place_first = place + first
+        f = [flat.take(place_first + k) for k in range(4)]
+        out = f[0] * weights[0] + f[1] * weights[1] + f[2] * weights[2] + f[3] * weights[3]
+        # The corner where a likelihood meets its floor would make the cubic overshoot.
+        cornered = np.minimum(np.minimum(f[0], f[1]), np.minimum(f[2], f[3])) <= LN_FLOOR
+        low, high = flat.take(place[cornered]), flat.take(place[cornered] + 1)
+        out[cornered] = low + (high - low) * share[cornered]
+        return np.clip(out, LN_FLOOR, 1.0, out=out)
+
+    def _stencil(self, x: Array) -> tuple[NDArray[np.intp], list[Array], Array]:
+        """Return the node left of x, the weights of the four nodes about x, and (x - left) / step."""
+        node, n = self.node, len(self.node)
+        if self.step is not None:
+            position = (x - node[0]) / self.step
+            left = np.clip(position.astype(np.intp), 0, n - 2)
+            t = position - np.clip(left - 1, 0, n - 4)
+            a, b, c, d = t, t - 1, t - 2, t - 3
+            bc, ad = b * c, a * d
+            return left, [bc * d / -6, ad * c / 2, ad * b / -2, a * bc / 6], position - left
+        left = np.clip(np.searchsorted(node, x, side="right") - 1, 0, n - 2)
+        first = np.clip(left - 1, 0, n - 4)
+        at = [node[first + k] for k in range(4)]
+        weights = []
+        for k in range(4):
+            others = [at[j] for j in range(4) if j != k]
+            numerator = (x - others[0]) * (x - others[1]) * (x - others[2])
+            weights.append(numerator / ((at[k] - others[0]) * (at[k] - others[1]) * (at[k] - others[2])))
+        return left, weights, (x - node[left]) / (node[left + 1] - node[left])
+
+
+class LikelihoodTable:
+    """Likelihoods L(y) / max L of haloes, y = ln M - ln M_reference.
+
+    Between the stored masses ln L is interpolated by cubics through four nodes, in ln M, or in M for a
+    grid that is linear in M. Beyond the stored masses the edge value goes on: exact towards M = 0, where
+    the lensing signal and so the likelihood become constant; on the other side the value is the floor
+    for any halo whose data exclude such a mass.
+
+    Parameters
+    ----------
+    curves : sequence of (mass_msun, ln_like)
+        One pair of arrays (mass,) a halo; masses increase and are positive, at least 4 of them.
+    ln_mass_reference : array (halo,)
+        ln of the true mass, or one pivot for all.
+    """
+
+    def __init__(self, curves: Sequence[tuple[Array, Array]], ln_mass_reference: Array) -> None:
+        self.reference = np.asarray(ln_mass_reference, dtype=float)
+        by_grid: dict[bytes, list[int]] = {}
+        for i, (mass, _) in enumerate(curves):
+            by_grid.setdefault(np.ascontiguousarray(mass, dtype=float).tobytes(), []).append(i)
+        self._groups = [
+            _Group(
+                np.array(rows), np.asarray(curves[rows[0]][0], float), np.array([curves[i][1] for i in rows], float)
+            )
+            for rows in by_grid.values()
+        ]
+        n = len(curves)
+        self.width, self.y_lo, self.y_hi = np.empty(n), np.empty(n), np.empty(n)
+        self.at_lo, self.at_hi = np.empty(n), np.empty(n)
+        self._group_of, self._place_of = np.empty(n, dtype=int), np.empty(n, dtype=int)
+        for number, group in enumerate(self._groups):
+            rows = group.rows
+            self._group_of[rows], self._place_of[rows] = number, np.arange(len(rows))
+            self.width[rows] = group.widths()
+            self.y_lo[rows] = group.ln_mass[0] - self.reference[rows]
+            self.y_hi[rows] = group.ln_mass[-1] - self.reference[rows]
+            self.at_lo[rows], self.at_hi[rows] = np.exp(group.ln_like[:, 0]), np.exp(group.ln_like[:, -1])
+
+    def __len__(self) -> int:
+        return len(self.reference)
+
+    def ln_like(self, y: Array) -> Array:
+        """Return ln(L / max L) (halo, y) at y (y,) common to all or (halo, y)."""
+        y = np.broadcast_to(y, (len(self), np.shape(y)[-1]))
+        out = np.empty(y.shape)
+        for group in self._groups:
+            out[group.rows] = group.evaluate(y[group.rows] + self.reference[group.rows, None])
+        return out
+
+    def __call__(self, y: Array) -> Array:
+        """Return L / max L (halo, y)."""
+        return np.exp(self.ln_like(y))
+
+    def take(self, rows: Array) -> LikelihoodTable:
+        """Return the table of the haloes ``rows`` (index,)."""
+        curves = []
+        for row in rows:
+            group = self._groups[self._group_of[row]]
+            curves.append((group.mass, group.ln_like[self._place_of[row]]))
+        return LikelihoodTable(curves, self.reference[rows])
