@@ -96,6 +96,21 @@ READERS = Registry(
     },
 )
 PROFILES = Registry("density profile", "clmassmod.profiles", {"nfw": "clmassmod.core.nfw:projected"})
-CONCENTRATIONS = Registry("concentration relation", "clmassmod.concentrations", {})
+CONCENTRATIONS = Registry(
+    "concentration relation",
+    "clmassmod.concentrations",
+    {
+        name: f"clmassmod.cosmology.concentration:{name}"
+        for name in (
+            "bhattacharya13",
+            "child18",
+            "diemer15",
+            "diemer15_orig",
+            "diemer19",
+            "duffy08",
+            "ishiyama21",
+        )
+    },
+)
 CENTRES = Registry("centre model", "clmassmod.centres", {})
 FITTERS = Registry("fitter", "clmassmod.fitters", {"scan": "clmassmod.fitters.scan:fit"})

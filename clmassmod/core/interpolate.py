@@ -1,0 +1,55 @@
+"""Interpolation on equally spaced grids, with numpy alone: scipy.interpolate costs 0.8 s to import.
+
+All functions hold the value of the grid's edge outside it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from clmassmod.records import Array
+
+
+def _position(x: ArrayLike, start: float, step: float, n: int) -> Array:
+    return np.clip((np.asarray(x, dtype=float) - start) / step, 0.0, n - 1.0)
+
+
+def hermite(x: ArrayLike, start: float, step: float, value: Array, slope: Array) -> Array:
+    """Return the cubic Hermite interpolant of values and slopes (node,) at ``x``; error step^4 / 384."""
+    position = _position(x, start, step, len(value))
+    i = np.minimum(position.astype(np.intp), len(value) - 2)
+    t = position - i
+    y0, y1 = value[i], value[i + 1]
+    d0, d1 = step * slope[i], step * slope[i + 1]
+    difference = y1 - y0
+    return np.asarray(
+        y0 + t * (d0 + t * (3.0 * difference - 2.0 * d0 - d1 + t * (d0 + d1 - 2.0 * difference)))
+    )
+
+
+def _stencil(x: ArrayLike, start: float, step: float, n: int) -> tuple[np.ndarray, Array]:
+    """Return the first of four neighbouring nodes and the Lagrange weights (4, ...) of ``x``."""
+    position = _position(x, start, step, n)
+    first = np.clip(position.astype(np.intp) - 1, 0, n - 4)
+    t = position - first
+    a, b, c, d = t, t - 1.0, t - 2.0, t - 3.0
+    return first, np.stack([-b * c * d / 6.0, a * c * d / 2.0, -a * b * d / 2.0, a * b * c / 6.0])
+
+
+def cubic(x: ArrayLike, start: float, step: float, value: Array) -> Array:
+    """Return the local cubic (four-point Lagrange) interpolant of ``value`` (node,) at ``x``."""
+    first, weight = _stencil(x, start, step, len(value))
+    return np.asarray(sum(weight[k] * value[first + k] for k in range(4)))
+
+
+def bicubic(
+    x: ArrayLike, y: ArrayLike, start: tuple[float, float], step: tuple[float, float], value: Array
+) -> Array:
+    """Return the local bicubic interpolant of ``value`` (x node, y node) where ``x`` and ``y`` broadcast."""
+    i, wx = _stencil(x, start[0], step[0], value.shape[0])
+    j, wy = _stencil(y, start[1], step[1], value.shape[1])
+    if i.ndim == 0:  # one row for all y: contract it first
+        row = wx @ value[i : i + 4]
+        return np.asarray(sum(wy[k] * row[j + k] for k in range(4)))
+    return np.asarray(sum(wx[k] * wy[m] * value[i + k, j + m] for k in range(4) for m in range(4)))

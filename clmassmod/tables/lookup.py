@@ -1,0 +1,157 @@
+"""Interpolate a campaign's tables; numpy alone, errors below 1e-5 against the direct computation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from clmassmod.core.interpolate import bicubic, cubic, hermite
+from clmassmod.core.massdef import convert_nfw, threshold_density_msun_mpc3
+from clmassmod.core.projected import Projected
+from clmassmod.core.units import C_KM_S
+from clmassmod.cosmology.model import Cosmology, environment
+from clmassmod.cosmology.structure import COLLAPSE_THRESHOLD, bias_from_peak_height
+from clmassmod.cosmology.two_halo import from_template
+from clmassmod.errors import ConfigError
+from clmassmod.records import Array, HaloEnvironment
+from clmassmod.tables.build import is_number, table_name
+
+
+class Tables:
+    """The tables of a campaign, as ``build`` made them.
+
+    Parameters
+    ----------
+    tree
+        Nested mapping of arrays, read back from the campaign's file.
+    """
+
+    def __init__(self, tree: Mapping[str, Any]) -> None:
+        self._tree = tree
+
+    @cached_property
+    def cosmology(self) -> Cosmology:
+        """The cosmology that the tables were computed for."""
+        values = {name: float(np.asarray(value)) for name, value in self._tree["cosmology"].items()}
+        return Cosmology(**{name: None if np.isnan(v) else v for name, v in values.items()})  # type: ignore[arg-type]
+
+    def environment(self, z: float) -> HaloEnvironment:
+        """Return densities, distance and critical surface density of a lens at ``z``."""
+        return environment(self.cosmology, z)
+
+    @cached_property
+    def _distance_slope(self) -> Array:
+        """Derivative of the distance with respect to u = 1 / sqrt(1 + z), at the nodes."""
+        c = self.cosmology
+        u2 = np.linspace(0.0, 1.0, len(self._tree["distance"]["line_of_sight_mpc"])) ** 2
+        power = -3.0 * (c.w0 + c.wa)
+        dark = c.dark_energy * u2**power * np.exp(-3.0 * c.wa * (1.0 - u2))
+        return np.asarray(-2.0 * C_KM_S / c.H0 / np.sqrt(c.Om0 + c.curvature * u2 + dark))
+
+    def line_of_sight_distance_mpc(self, z: ArrayLike) -> Array:
+        """Return the comoving distance along the line of sight; ``z`` may be infinite."""
+        value = np.asarray(self._tree["distance"]["line_of_sight_mpc"])
+        u = 1.0 / np.sqrt(1.0 + np.asarray(z, dtype=float))
+        return hermite(u, 0.0, 1.0 / (len(value) - 1), value, self._distance_slope)
+
+    def beta_s(self, z_source: ArrayLike, z_lens: ArrayLike) -> Array:
+        """Return beta(z_source) / beta(infinity), 0 for sources that are not behind the lens."""
+        z_source, z_lens = np.asarray(z_source, dtype=float), np.asarray(z_lens, dtype=float)
+        source, lens = self.line_of_sight_distance_mpc(z_source), self.line_of_sight_distance_mpc(z_lens)
+        infinity = self._tree["distance"]["line_of_sight_mpc"][0]
+        behind = z_source > z_lens
+        source = np.where(behind, source, infinity)
+        ratio = self._beta(source, lens) / self._beta(infinity, lens)
+        return np.where(behind, ratio, 0.0)
+
+    def _beta(self, source: Array, lens: Array) -> Array:
+        k = np.sqrt(abs(self.cosmology.curvature)) * self.cosmology.H0 / C_KM_S
+        if k == 0:
+            return np.asarray(1.0 - lens / source)
+        function = np.sinh if self.cosmology.curvature > 0 else np.sin
+        return np.asarray(function(k * (source - lens)) / function(k * source))
+
+    def concentration(
+        self, relation: str | float, mass_definition: str, mass_msun: ArrayLike, z: float
+    ) -> Array:
+        """Return the concentrations of a relation, of the masses' shape; edges of the tables hold.
+
+        Raises
+        ------
+        ConfigError
+            If the tables were built without this relation or for other redshifts.
+        """
+        mass = np.asarray(mass_msun, dtype=float)
+        if is_number(relation):
+            return np.full(mass.shape, float(relation))
+        table = self._concentration_table(relation, mass_definition)
+        x, ln_mass = np.asarray(table["ln_1pz"]), np.asarray(table["ln_mass"])
+        x_z = np.log1p(z)
+        if not x[0] - 1e-9 <= x_z <= x[-1] + 1e-9:
+            raise ConfigError(
+                f"the tables hold concentrations for z = {np.expm1(x[0]):.4g} to {np.expm1(x[-1]):.4g}, "
+                f"not for {z:.4g}: build them again for the haloes' redshifts"
+            )
+        step = (float(x[1] - x[0]), float(ln_mass[1] - ln_mass[0]))
+        ln_c = bicubic(x_z, np.log(mass), (float(x[0]), float(ln_mass[0])), step, np.asarray(table["ln_c"]))
+        return np.exp(ln_c)
+
+    def _concentration_table(self, relation: str | float, mass_definition: str) -> Mapping[str, Any]:
+        tables = self._tree.get("concentration", {})
+        name = table_name(relation, mass_definition)
+        if name not in tables:
+            raise ConfigError(
+                f"the tables hold no concentration relation {relation!r} for {mass_definition} masses "
+                f"(they hold: {', '.join(sorted(tables)) or 'none'}): build them again"
+            )
+        return tables[name]  # type: ignore[no-any-return]
+
+    def convert_mass(
+        self,
+        mass_msun: ArrayLike,
+        concentration: ArrayLike,
+        definition_from: str,
+        definition_to: str,
+        z: float,
+    ) -> tuple[Array, Array]:
+        """Return mass and concentration of NFW haloes in another mass definition."""
+        halo = self.environment(z)
+        densities = (threshold_density_msun_mpc3(d, halo) for d in (definition_from, definition_to))
+        return convert_nfw(mass_msun, concentration, *densities)
+
+    @property
+    def has_structure(self) -> bool:
+        """Whether peak heights and the two-halo term are there."""
+        return "structure" in self._tree
+
+    @property
+    def _structure(self) -> Mapping[str, Any]:
+        if not self.has_structure:
+            self.cosmology.require("sigma8", "ns", "Ob0", purpose="a peak height or two-halo term")
+            raise ConfigError("the tables were built without structure: build them again with it")
+        return self._tree["structure"]  # type: ignore[no-any-return]
+
+    def growth(self, z: ArrayLike) -> Array:
+        """Return the linear growth factor, 1 today."""
+        x, value = (np.asarray(self._structure[key]) for key in ("ln_1pz", "ln_growth"))
+        return np.exp(cubic(np.log1p(np.asarray(z, dtype=float)), 0.0, float(x[1]), value))
+
+    def peak_height(self, mass_msun: ArrayLike, z: ArrayLike) -> Array:
+        """Return the peak height nu = 1.686 / (sigma(M) D(z)) of masses."""
+        x, value = (np.asarray(self._structure[key]) for key in ("ln_mass", "ln_sigma"))
+        ln_sigma = cubic(np.log(np.asarray(mass_msun, dtype=float)), float(x[0]), float(x[1] - x[0]), value)
+        return np.asarray(COLLAPSE_THRESHOLD / (np.exp(ln_sigma) * self.growth(z)))
+
+    def halo_bias(self, mass_definition: str, mass_msun: ArrayLike, z: float) -> Array:
+        """Return the linear halo bias of Tinker et al. 2010, of the masses' shape."""
+        return bias_from_peak_height(self.peak_height(mass_msun, z), mass_definition, self.environment(z))
+
+    def two_halo(self, radius_mpc: ArrayLike, z: float, bias: ArrayLike = 1.0) -> Projected:
+        """Return the surface densities of linear structure round haloes of a bias, (bias, bin)."""
+        unit = from_template(self._structure["two_halo"], radius_mpc, z, float(self.growth(z)))
+        b = np.asarray(bias, dtype=float)[..., np.newaxis]
+        return Projected(b * unit.sigma, b * unit.delta_sigma)
