@@ -1,0 +1,133 @@
+"""What the report is made of: plain records that the step ``report`` fills from result files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clmassmod.errors import ConfigError
+from clmassmod.posterior import Posterior
+from clmassmod.records import HaloFit
+
+TRUE_MASS_BINNING = "true mass"
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class AnalysisResult:
+    """All results of one analysis of a campaign.
+
+    Parameters
+    ----------
+    name
+        Name of the analysis in the configuration.
+    config
+        Its section of the configuration, plain data.
+    table
+        One entry a halo that has a fit file, each an array (halo,): ``halo_id``, ``parent``, ``z``,
+        ``status`` ("ok" or "unusable"), ``reason``, and every summary of the fits (``mass_ml_msun``,
+        ``mass_err_msun``, ``snr``, ``chi2``, ``dof``, ``p_value`` …), NaN where a halo has none.
+    bins
+        Label of a bin to the identifiers of its members (member,), usable or not.
+    ensembles, comparisons
+        Label of a bin to its posterior; a bin may be missing from either (no truth, no usable halo).
+    true_mass_msun
+        Identifier to true mass as the comparison files record it; empty on real data.
+    examples
+        Fits of some haloes with ``profile`` and best-fit ``model``, for the figure of profiles.
+    failed
+        Haloes whose step raised, each with ``halo_id`` and ``reason``.
+
+    Raises
+    ------
+    ConfigError
+        If a needed column is missing or the columns differ in length.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    table: Mapping[str, NDArray[Any]]
+    bins: Mapping[str, NDArray[Any] | Sequence[str]]
+    ensembles: Mapping[str, Posterior] = field(default_factory=lambda: _EMPTY)
+    comparisons: Mapping[str, Posterior] = field(default_factory=lambda: _EMPTY)
+    true_mass_msun: Mapping[str, float] = field(default_factory=lambda: _EMPTY)
+    examples: Sequence[HaloFit] = ()
+    failed: Sequence[Mapping[str, str]] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a table that is incomplete."""
+        needed = ("halo_id", "parent", "z", "status", "reason")
+        missing = [name for name in needed if name not in self.table]
+        if missing:
+            raise ConfigError(
+                f"report of analysis {self.name!r}: the table of haloes has no {', '.join(missing)}"
+            )
+        lengths = {name: len(column) for name, column in self.table.items()}
+        if len(set(lengths.values())) > 1:
+            raise ConfigError(f"report of analysis {self.name!r}: columns differ in length: {lengths}")
+
+    @property
+    def n_halos(self) -> int:
+        """Number of haloes with a fit file."""
+        return len(self.table["halo_id"])
+
+    def usable(self) -> NDArray[np.bool_]:
+        """Return which haloes of the table could be fitted, shape (halo,)."""
+        return np.array([str(status) == "ok" for status in self.table["status"]], dtype=bool)
+
+    def members(self, label: str) -> NDArray[np.intp]:
+        """Return the rows of the table that belong to a bin, in the table's order, shape (member,)."""
+        wanted = {str(name) for name in self.bins[label]}
+        return np.array(
+            [i for i, name in enumerate(self.table["halo_id"]) if str(name) in wanted], dtype=np.intp
+        )
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """Return a numeric column of the table, shape (halo,); NaN for a column that is not there."""
+        if name not in self.table:
+            return np.full(self.n_halos, np.nan)
+        return np.asarray(self.table[name], dtype=np.float64)
+
+    def truth(self) -> NDArray[np.float64]:
+        """Return the true mass of each row of the table [Msun], NaN where it is unknown, shape (halo,)."""
+        return np.array(
+            [self.true_mass_msun.get(str(name), np.nan) for name in self.table["halo_id"]], dtype=np.float64
+        )
+
+
+@dataclass(frozen=True)
+class ReportInput:
+    """A whole campaign, as its report shows it.
+
+    Parameters
+    ----------
+    title, campaign, notes
+        Heading (the campaign's name if empty), name of the results folder, known limits of the input.
+    config
+        The full configuration, plain data (as in the frozen ``config.yaml``).
+    provenance
+        Name to value: package version, configuration hash, seed, input files … Shown as given.
+    selection
+        Name to count, in the order to be shown: haloes in the simulation, selected …
+    analyses
+        Results, in the order to be shown.
+    binning_of
+        Label of a bin to the name of its binning ("all", a key of ``bins``, or "true mass").
+    command
+        What reproduces the campaign, one command a line.
+    """
+
+    title: str
+    campaign: str
+    notes: Sequence[str]
+    config: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    selection: Mapping[str, int]
+    analyses: Sequence[AnalysisResult]
+    binning_of: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    command: str = ""
