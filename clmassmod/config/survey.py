@@ -20,6 +20,7 @@ class Sources(Model):
     median_z: float | None = Field(None, gt=0, description="median redshift, for 'smail'")
     alpha: float = Field(2.0, ge=0, description="low-redshift slope, for 'smail'")
     beta: float = Field(1.5, gt=0, description="cut-off exponent, for 'smail'")
+    year: Literal["Y1", "Y10"] = Field("Y10", description="of the LSST survey, for 'desc_srd'")
     z_max: float = Field(6.0, gt=0, le=50, description="no source lies beyond")
     behind_lens: float | None = Field(
         None, ge=0, description="keep sources with z > z_lens + this alone; null: keep all"
@@ -81,5 +82,11 @@ class Survey(Model):
     sources: Sources
     footprint: Footprint
     centre: Centre = Centre()
+    error_shape_noise: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="that the errors are computed from, for mocks without noise; null: shape_noise",
+    )
     shear_m: float = Field(0.0, gt=-1, lt=1, description="multiplicative shear bias put into the mock")
     shear_c: tuple[float, float] = Field((0.0, 0.0), description="additive shear bias put into the mock")

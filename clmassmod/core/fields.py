@@ -1,0 +1,111 @@
+"""Lensing at any position round a halo: from pixel maps or from formulae.
+
+Everything that can be observed offers ``halo`` and ``at(x_mpc, y_mpc)``; positions are physical Mpc
+from the true centre, lensing quantities those of a source at infinite redshift.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clmassmod.core.maps import convergence_to_shear, inside, interpolate
+from clmassmod.core.projected import Projected
+from clmassmod.records import Array, HaloInfo, LensingMap
+
+
+class LensingField(Protocol):
+    """What a mock survey observes."""
+
+    @property
+    def halo(self) -> HaloInfo:
+        """The halo in the middle of the field."""
+
+    def covers(self, x_mpc: Array, y_mpc: Array) -> NDArray[np.bool_]:
+        """Return which positions the field knows, (source,)."""
+
+    def at(self, x_mpc: Array, y_mpc: Array) -> tuple[Array, Array, Array]:
+        """Return convergence, gamma1 and gamma2 at positions, (source,) each."""
+
+
+class MapField:
+    """A pixel map between its pixels; missing shears are derived from the convergence.
+
+    Parameters
+    ----------
+    lensing_map
+        Convergence, with or without shears.
+    reach_mpc
+        Positions are asked for within this distance of the true centre along each axis; the whole
+        map by default. A smaller reach costs less where shears are to be derived.
+    """
+
+    def __init__(self, lensing_map: LensingMap, reach_mpc: float = math.inf) -> None:
+        self.halo = lensing_map.halo
+        self._pixel = lensing_map.pixel_mpc
+        n_y, n_x = lensing_map.kappa_inf.shape
+        x_0 = 0.5 * (n_x - 1) + lensing_map.centre_mpc[0] / self._pixel
+        y_0 = 0.5 * (n_y - 1) + lensing_map.centre_mpc[1] / self._pixel
+        (left, right), (low, high) = (
+            _span(x_0, reach_mpc / self._pixel, n_x),
+            _span(y_0, reach_mpc / self._pixel, n_y),
+        )
+        self._origin = (x_0 - left, y_0 - low)
+        kappa = lensing_map.kappa_inf[low:high, left:right]
+        g1, g2 = lensing_map.gamma1_inf, lensing_map.gamma2_inf
+        if g1 is None or g2 is None:
+            edge = min(x_0, y_0, n_x - 1 - x_0, n_y - 1 - y_0)
+            corner = math.hypot(max(right - 1 - x_0, x_0 - left), max(high - 1 - y_0, y_0 - low))
+            disc = (x_0, y_0, edge) if corner < edge else None
+            g1, g2 = convergence_to_shear(lensing_map.kappa_inf, (low, high, left, right), disc)
+        else:
+            g1, g2 = g1[low:high, left:right], g2[low:high, left:right]
+        self._images = np.stack([kappa, g1, g2], axis=-1)
+
+    def _pixels(self, x_mpc: Array, y_mpc: Array) -> tuple[Array, Array]:
+        return x_mpc / self._pixel + self._origin[0], y_mpc / self._pixel + self._origin[1]
+
+    def covers(self, x_mpc: Array, y_mpc: Array) -> NDArray[np.bool_]:
+        """Return which positions lie inside the map, (source,)."""
+        return inside(self._images.shape[:2], *self._pixels(x_mpc, y_mpc))
+
+    def at(self, x_mpc: Array, y_mpc: Array) -> tuple[Array, Array, Array]:
+        """Return convergence, gamma1 and gamma2 at positions inside the map, (source,) each."""
+        kappa, gamma1, gamma2 = interpolate(self._images, *self._pixels(x_mpc, y_mpc))
+        return kappa, gamma1, gamma2
+
+
+def _span(middle: float, reach: float, n: int) -> tuple[int, int]:
+    """Return the range of pixels that positions within ``reach`` of ``middle`` need."""
+    if not math.isfinite(reach):
+        return 0, n
+    return max(0, math.floor(middle - reach) - 2), min(n, math.ceil(middle + reach) + 4)
+
+
+@dataclass(frozen=True)
+class CircularField:
+    """A halo with circular symmetry, evaluated exactly at each position.
+
+    ``profile`` takes radii in Mpc, (source,), and returns the projected profile.
+    """
+
+    halo: HaloInfo
+    profile: Callable[[Array], Projected]
+    sigma_crit_inf_msun_mpc2: float
+
+    def covers(self, x_mpc: Array, y_mpc: Array) -> NDArray[np.bool_]:
+        """Return which positions have lensing: all but the centre itself, (source,)."""
+        return np.asarray((x_mpc != 0) | (y_mpc != 0))
+
+    def at(self, x_mpc: Array, y_mpc: Array) -> tuple[Array, Array, Array]:
+        """Return convergence, gamma1 and gamma2, (source,) each."""
+        r2 = x_mpc * x_mpc + y_mpc * y_mpc
+        sigma, delta_sigma = self.profile(np.sqrt(r2))
+        kappa = sigma / self.sigma_crit_inf_msun_mpc2
+        gamma = delta_sigma / (self.sigma_crit_inf_msun_mpc2 * r2)
+        return kappa, -gamma * (x_mpc * x_mpc - y_mpc * y_mpc), -2.0 * gamma * x_mpc * y_mpc
