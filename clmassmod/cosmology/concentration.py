@@ -74,7 +74,7 @@ diemer19 = _colossus_relation("diemer19", ("200c",), "Diemer & Joyce 2019 (ApJ 8
 child18 = _colossus_relation("child18", ("200c",), "Child et al. 2018 (ApJ 859, 55), individual haloes")
 ishiyama21 = _colossus_relation(
     "ishiyama21",
-    ("200c", "500c", "vir"),
+    ("500c", "200c", "vir"),  # the first serves other definitions, as in colossus
     "Ishiyama et al. 2021 (MNRAS 506, 4210), all haloes, by profile fit",
 )
 
