@@ -97,6 +97,7 @@ class Posterior:
     metadata: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def __getattr__(self, name: str) -> Marginal:
+        """Return the marginal of a parameter."""
         if not name.startswith("_") and name in self.marginals:
             return self.marginals[name]
         known = "" if name.startswith("_") else f" (parameters: {', '.join(self.marginals)})"
@@ -131,7 +132,7 @@ class Posterior:
         import arviz
 
         draws = {name: values.reshape(self.n_chains, -1) for name, values in self.samples.items()}
-        attributes = {key: value for key, value in self.metadata.items() if isinstance(value, str | int | float)}
+        attributes = {k: v for k, v in self.metadata.items() if isinstance(v, str | int | float)}
         return arviz.from_dict(draws, posterior_attrs=attributes)
 
 
@@ -197,7 +198,11 @@ def _to_cell_edges(centres: Array, density: Array) -> tuple[Array, Array]:
 
 
 def _draw(
-    nodes: Mapping[str, Array], mass: Array, cells: Mapping[str, float], rng: np.random.Generator, n_draws: int
+    nodes: Mapping[str, Array],
+    mass: Array,
+    cells: Mapping[str, float],
+    rng: np.random.Generator,
+    n_draws: int,
 ) -> dict[str, Array]:
     """Draw cells by stratified inversion, then uniformly inside a cell."""
     total = np.cumsum(mass.ravel())
@@ -215,7 +220,9 @@ def _draw(
     return draws
 
 
-def edge_warnings(marginals: Mapping[str, Marginal], prior: Mapping[str, tuple[float, float]]) -> tuple[str, ...]:
+def edge_warnings(
+    marginals: Mapping[str, Marginal], prior: Mapping[str, tuple[float, float]]
+) -> tuple[str, ...]:
     """Return a sentence for each edge of a prior at which the posterior has not died away.
 
     The posterior touches an edge when its marginal density there is more than 1 % of its peak; for a

@@ -209,9 +209,9 @@ def _check_likelihood(halo_id: str, mass_msun: Array, ln_like: Array) -> None:
     falling = np.diff(mass_msun) <= 0
     if falling.any():
         place = int(np.argmax(falling)) + 1
-        raise FitError(f"{where}: mass_msun[{place}] is not above the one before; sort masses, drop repeated ones")
+        raise FitError(f"{where}: mass_msun[{place}] is not above the one before; sort, drop repeats")
     positive = mass_msun > 0
     if positive.sum() < 4:
         raise FitError(f"{where}: {int(positive.sum())} positive masses; at least 4 are needed")
     if not np.isfinite(ln_like[positive]).any():
-        raise FitError(f"{where}: ln_like is -inf at every positive mass; its grid does not hold the halo's mass")
+        raise FitError(f"{where}: ln_like is -inf at every positive mass; its grid misses the mass")

@@ -35,21 +35,6 @@ def normal_cdf(x: Array) -> Array:
     return np.asarray(ndtr(x), dtype=np.float64)
 
 
-def end_corrected_weights(n: int, step: float) -> Array:
-    """Return quadrature weights (n,) of the trapezoid with Gregory's end corrections.
-
-    Fourth order for a density that is cut at a prior's edge, spectral for one that vanishes there.
-    """
-    weights = np.full(n, step)
-    if n >= 6:
-        ends = np.array([3.0 / 8.0, 7.0 / 6.0, 23.0 / 24.0])
-        weights[:3] *= ends
-        weights[-3:] *= ends[::-1]
-    elif n > 1:
-        weights[[0, -1]] *= 0.5
-    return weights
-
-
 def refine(values: Array, factor: int) -> Array:
     """Interpolate along the first axis of an equally spaced grid onto one ``factor`` times finer.
 
@@ -78,7 +63,7 @@ def refine(values: Array, factor: int) -> Array:
         u = (position - left).reshape(t.shape)
         low, high = values[left], values[left + 1]
         linear = np.where(u == 0, low, np.where(u == 1, high, (1 - u) * low + u * high))
-    return np.where(np.isfinite(cubic), cubic, linear)
+    return np.asarray(np.where(np.isfinite(cubic), cubic, linear))
 
 
 def cumulative(x: Array, density: Array) -> Array:
@@ -91,7 +76,7 @@ def cumulative(x: Array, density: Array) -> Array:
 def quantile(x: Array, cdf: Array, p: float | Array) -> Array:
     """Invert a distribution function; flat stretches are skipped."""
     rising = np.concatenate([[True], np.diff(cdf) > 0])
-    return np.interp(p, cdf[rising], x[rising])
+    return np.asarray(np.interp(p, cdf[rising], x[rising]))
 
 
 def summarise(x: Array, density: Array, probability: float = 0.6827) -> DensitySummary:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.intp]
 
 LN_FLOOR = -80.0  # below a likelihood's maximum: zero for every purpose, and still a finite logarithm
 
@@ -16,14 +17,14 @@ def floored(ln_like: Array) -> Array:
     """Return ln L - max ln L, not below the floor; -inf becomes the floor."""
     top = np.max(ln_like, axis=-1, keepdims=True)
     with np.errstate(invalid="ignore"):
-        return np.maximum(ln_like - top, LN_FLOOR)
+        return np.asarray(np.maximum(ln_like - top, LN_FLOOR))
 
 
 class _Group:
     """Haloes whose likelihoods are tabulated at the same masses."""
 
-    def __init__(self, rows: Array, mass_msun: Array, ln_like: Array) -> None:
-        self.rows = rows.astype(int)  # places in the table
+    def __init__(self, rows: Rows, mass_msun: Array, ln_like: Array) -> None:
+        self.rows = rows  # places in the table
         self.mass, self.ln_mass = mass_msun, np.log(mass_msun)
         self.ln_like = floored(ln_like)
         steps, ln_steps = np.diff(mass_msun), np.diff(self.ln_mass)
@@ -41,7 +42,7 @@ class _Group:
         area = 0.5 * (like[:, 1:] + like[:, :-1]) @ np.diff(self.ln_mass)
         # A likelihood between two nodes is not resolved better than they are apart.
         peak = np.clip(np.argmax(like, axis=1), 1, len(self.ln_mass) - 1)
-        return np.maximum(area / np.sqrt(2 * np.pi), 0.5 * np.diff(self.ln_mass)[peak - 1])
+        return np.asarray(np.maximum(area / np.sqrt(2 * np.pi), 0.5 * np.diff(self.ln_mass)[peak - 1]))
 
     def evaluate(self, ln_mass: Array) -> Array:
         """Return ln L (halo, y) at ln masses (halo, y); the edge value beyond the edges."""
@@ -61,7 +62,7 @@ class _Group:
         out[cornered] = low + (high - low) * share[cornered]
         return np.clip(out, LN_FLOOR, 1.0, out=out)
 
-    def _stencil(self, x: Array) -> tuple[NDArray[np.intp], list[Array], Array]:
+    def _stencil(self, x: Array) -> tuple[Rows, list[Array], Array]:
         """Return the node left of x, the weights of the four nodes about x, and (x - left) / step."""
         node, n = self.node, len(self.node)
         if self.step is not None:
@@ -103,15 +104,15 @@ class LikelihoodTable:
         by_grid: dict[bytes, list[int]] = {}
         for i, (mass, _) in enumerate(curves):
             by_grid.setdefault(np.ascontiguousarray(mass, dtype=float).tobytes(), []).append(i)
-        self._groups = [
-            _Group(
-                np.array(rows), np.asarray(curves[rows[0]][0], float), np.array([curves[i][1] for i in rows], float)
+        self._groups = []
+        for rows in by_grid.values():
+            mass = np.asarray(curves[rows[0]][0], dtype=float)
+            self._groups.append(
+                _Group(np.array(rows), mass, np.array([curves[i][1] for i in rows], dtype=float))
             )
-            for rows in by_grid.values()
-        ]
         n = len(curves)
         self.width, self.y_lo, self.y_hi = np.empty(n), np.empty(n), np.empty(n)
-        self.at_lo, self.at_hi = np.empty(n), np.empty(n)
+        self.at_lo, self.at_hi, self.peak = np.empty(n), np.empty(n), np.empty(n)
         self._group_of, self._place_of = np.empty(n, dtype=int), np.empty(n, dtype=int)
         for number, group in enumerate(self._groups):
             rows = group.rows
@@ -119,9 +120,11 @@ class LikelihoodTable:
             self.width[rows] = group.widths()
             self.y_lo[rows] = group.ln_mass[0] - self.reference[rows]
             self.y_hi[rows] = group.ln_mass[-1] - self.reference[rows]
+            self.peak[rows] = group.ln_mass[np.argmax(group.ln_like, axis=1)] - self.reference[rows]
             self.at_lo[rows], self.at_hi[rows] = np.exp(group.ln_like[:, 0]), np.exp(group.ln_like[:, -1])
 
     def __len__(self) -> int:
+        """Return the number of haloes."""
         return len(self.reference)
 
     def ln_like(self, y: Array) -> Array:
@@ -136,7 +139,7 @@ class LikelihoodTable:
         """Return L / max L (halo, y)."""
         return np.exp(self.ln_like(y))
 
-    def take(self, rows: Array) -> LikelihoodTable:
+    def take(self, rows: Rows) -> LikelihoodTable:
         """Return the table of the haloes ``rows`` (index,)."""
         curves = []
         for row in rows:

@@ -21,7 +21,7 @@ from clmassmod.core.likelihoods import LN_FLOOR, LikelihoodTable
 
 Array = NDArray[np.float64]
 
-REACH = float(np.sqrt(-2.0 * LN_FLOOR))  # a normal density is at the floor of a likelihood beyond so many sigma
+REACH = float(np.sqrt(-2.0 * LN_FLOOR))  # sigmas beyond which a normal density is below a likelihood's floor
 RESOLUTION = 1.2  # nodes per standard deviation of the narrowest factor
 BLOCK = 2000  # haloes a matrix product
 
@@ -119,7 +119,7 @@ def _lattice_and_kernel(table: LikelihoodTable, ln_bias: Array, sigma: Array) ->
 
 
 def _tails(table: LikelihoodTable, y: Array, ln_bias: Array, sigma: Array) -> Array:
-    """Return the integral beyond the lattice's ends, where a likelihood is its edge value, (halo, b * sigma)."""
+    """Return the integral beyond the lattice, where a likelihood is its edge value, (halo, b * sigma)."""
     below = normal_cdf((y[0] - ln_bias[:, None]) / sigma).ravel()
     above = normal_cdf((ln_bias[:, None] - y[-1]) / sigma).ravel()
     return np.outer(table.at_lo, below) + np.outer(table.at_hi, above)

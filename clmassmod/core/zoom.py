@@ -29,39 +29,51 @@ class Tabulated(NamedTuple):
     ln_density: Array
 
 
-def tabulate(ln_density: LnDensity, prior: Box, coarse: tuple[int, int], fine: tuple[int, int]) -> Tabulated:
-    """Return the density on a grid of ``fine`` nodes over the part of ``prior`` that holds the mass.
+def locate(ln_density: LnDensity, prior: Box, nodes: tuple[int, int], start: Box | None = None) -> Box:
+    """Return the part of ``prior`` that holds the mass of a density with one region of interest.
 
     Parameters
     ----------
     ln_density : callable (x,), (y,) -> (x, y) or (x, y, further)
-        A further axis is kept in the result, and its largest value guides the search.
+        The largest value along a further axis guides the search.
     prior : Box
         The density is zero outside.
-    coarse, fine : (int, int)
-        Nodes along x and y while searching, and of the result.
+    nodes : (int, int)
+        Along x and y, of each of the grids on which it is searched.
+    start : Box, optional
+        Where to look first; the box moves and grows as the density asks.
     """
-    box = prior
-    for _ in range(16):
-        found = _shrink(_evaluate(ln_density, box, coarse), box, prior)
+    box = prior if start is None else start
+    for _ in range(20):
+        found = _bounding(evaluate(ln_density, box, nodes), box, prior)
         shares = [_length(new) / _length(old) for new, old in zip(found, box, strict=True)]
         moved = any(new[0] < old[0] or new[1] > old[1] for new, old in zip(found, box, strict=True))
         box = found
         if not moved and min(shares) > 0.6:
             break
-    return _evaluate(ln_density, box, fine)
+    return box
+
+
+def evaluate(ln_density: LnDensity, box: Box, nodes: tuple[int, int]) -> Tabulated:
+    """Return the density on an equally spaced grid over a box."""
+    x, y = np.linspace(*box.x, nodes[0]), np.linspace(*box.y, nodes[1])
+    return Tabulated(x, y, ln_density(x, y))
+
+
+def widened(box: Box, factor: float, prior: Box) -> Box:
+    """Return a box ``factor`` times as wide about the same centre, inside ``prior``."""
+    ends = []
+    for (low, high), limits in zip(box, prior, strict=True):
+        middle, half = 0.5 * (low + high), 0.5 * factor * (high - low)
+        ends.append((max(middle - half, limits[0]), min(middle + half, limits[1])))
+    return Box(ends[0], ends[1])
 
 
 def _length(ends: tuple[float, float]) -> float:
     return ends[1] - ends[0]
 
 
-def _evaluate(ln_density: LnDensity, box: Box, nodes: tuple[int, int]) -> Tabulated:
-    x, y = np.linspace(*box.x, nodes[0]), np.linspace(*box.y, nodes[1])
-    return Tabulated(x, y, ln_density(x, y))
-
-
-def _shrink(table: Tabulated, box: Box, prior: Box) -> Box:
+def _bounding(table: Tabulated, box: Box, prior: Box) -> Box:
     """Return the bounding box of what is not negligible, one cell wider; it may also grow."""
     values = table.ln_density
     if values.ndim == 3:

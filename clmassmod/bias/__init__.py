@@ -1,0 +1,6 @@
+"""Bias and scatter of lensing masses against true masses: the only module that sees truth."""
+
+from clmassmod.bias.fit import DEFAULT_PRIOR, fit
+from clmassmod.bias.truth import Truth, read_truth
+
+__all__ = ["DEFAULT_PRIOR", "Truth", "fit", "read_truth"]

@@ -1,0 +1,105 @@
+"""Posterior of location and scatter on an adaptive grid: exact, the default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clmassmod.core.likelihoods import LikelihoodTable
+from clmassmod.core.population import ln_grouped, ln_population
+from clmassmod.core.zoom import Box, LnDensity, evaluate, locate, widened
+from clmassmod.posterior import Marginal, PosteriorGrid, from_grid
+from clmassmod.records import Array
+
+SEARCH = (17, 17)
+FINE = (49, 49)
+SEARCH_GROUPED = (9, 9)
+FINE_GROUPED = (33, 25)
+N_CORRELATIONS = 12
+
+Range = tuple[float, float]
+
+
+def grid_posterior(
+    table: LikelihoodTable,
+    group_starts: NDArray[np.intp],
+    location: str,
+    prior: Mapping[str, Range],
+    rng: np.random.Generator,
+) -> tuple[dict[str, Marginal], PosteriorGrid]:
+    """Return the posterior of the mean of ln M - ln M_reference and of the scatter about it.
+
+    Priors are uniform in the mean and in ln scatter. Haloes that share a parent share a random effect:
+    of the variance sigma^2 a part rho is the parent's and 1 - rho each projection's, with rho uniform in
+    0 to 1 (the parameter ``parent_correlation``, there only if a parent has several projections).
+
+    Parameters
+    ----------
+    table : LikelihoodTable
+        Members of a parent follow one another.
+    group_starts : array (parent,)
+        Place of the first member of each parent.
+    location : str
+        Name of the mean.
+    prior : mapping
+        Ranges of ``location`` and of ``scatter``.
+    rng : numpy.random.Generator
+        For the draws.
+    """
+    low, high = prior["scatter"]
+    edges = Box(prior[location], (float(np.log(low)), float(np.log(high))))
+
+    def independent(x: Array, y: Array) -> Array:
+        return ln_population(table, x, np.exp(y))
+
+    box = locate(independent, edges, SEARCH, _first_look(table, edges))
+    cells: dict[str, float] = {}
+    if len(group_starts) == len(table):
+        found = evaluate(independent, box, FINE)
+        axes = {location: found.x, "ln_scatter": found.y}
+    else:
+        box = locate(_grouped(table, group_starts, 3), edges, SEARCH_GROUPED, widened(box, 1.5, edges))
+        found = evaluate(_grouped(table, group_starts, N_CORRELATIONS), box, FINE_GROUPED)
+        axes = {location: found.x, "ln_scatter": found.y, "parent_correlation": _centres(N_CORRELATIONS)}
+        cells["parent_correlation"] = 1.0 / N_CORRELATIONS
+    marginals, grid = from_grid(axes, found.ln_density, rng, cells=cells)
+    marginals["scatter"] = marginals["ln_scatter"].exponential("scatter")
+    return marginals, grid
+
+
+def _first_look(table: LikelihoodTable, edges: Box) -> Box:
+    """Return where posteriors mostly are; the search moves on from there as it must."""
+    middle = float(np.clip(np.median(table.peak), *edges.x))
+    x = (max(middle - 0.4, edges.x[0]), min(middle + 0.4, edges.x[1]))
+    y = (max(float(np.log(0.06)), edges.y[0]), min(0.0, edges.y[1]))
+    return Box(x, y if y[0] < y[1] else edges.y)
+
+
+def _centres(n: int) -> Array:
+    return (np.arange(n) + 0.5) / n
+
+
+def _grouped(table: LikelihoodTable, starts: NDArray[np.intp], n_correlations: int) -> LnDensity:
+    """Return ln likelihood (x, y, rho) with single haloes and groups told apart."""
+    sizes = np.diff([*starts, len(table)])
+    alone = starts[sizes == 1]
+    singles = table.take(alone) if len(alone) else None
+    joined = np.concatenate([np.arange(a, a + n) for a, n in zip(starts, sizes, strict=True) if n > 1])
+    groups = table.take(joined)
+    group_starts = np.concatenate([[0], np.cumsum(sizes[sizes > 1])[:-1]]).astype(np.intp)
+    # A member's own scatter far below its likelihood's width is as good as none.
+    least = 0.02 * float(groups.width.min())
+
+    def ln_density(x: Array, y: Array) -> Array:
+        out = np.zeros((len(x), len(y), n_correlations))
+        if singles is not None:
+            out += ln_population(singles, x, np.exp(y))[:, :, None]
+        for j, sigma in enumerate(np.exp(y)):
+            for k, rho in enumerate(_centres(n_correlations)):
+                own = max(sigma * np.sqrt(1.0 - rho), least)
+                out[:, j, k] += ln_grouped(groups, group_starts, x, own, sigma * np.sqrt(rho))
+        return out
+
+    return ln_density

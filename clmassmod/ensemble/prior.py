@@ -1,0 +1,44 @@
+"""Uniform priors of population parameters, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from clmassmod.errors import ConfigError
+from clmassmod.registry import suggest
+
+Range = tuple[float, float]
+
+POSITIVE = ("scatter",)  # uniform in the logarithm
+
+
+def complete_prior(default: Mapping[str, Range], given: Mapping[str, Range] | None) -> dict[str, Range]:
+    """Return the default ranges with those given in their place.
+
+    Raises
+    ------
+    ConfigError
+        For a parameter that the model has not, or a range that is empty or not positive where it must be.
+    """
+    prior = dict(default)
+    for name, ends in (given or {}).items():
+        if name not in prior:
+            raise ConfigError(f"prior: no parameter {name!r}{suggest(name, list(prior))}")
+        low, high = float(ends[0]), float(ends[1])
+        if not low < high:
+            raise ConfigError(f"prior.{name}: the lower end {low:g} is not below the upper end {high:g}")
+        if name in POSITIVE and not low > 0:
+            raise ConfigError(f"prior.{name}: the lower end {low:g} is not above 0; its prior is uniform in ln")
+        prior[name] = (low, high)
+    return prior
+
+
+def describe_prior(prior: Mapping[str, Range]) -> str:
+    """Return the prior in words, for files and reports."""
+    parts = []
+    for name, (low, high) in prior.items():
+        if name in POSITIVE:
+            parts.append(f"ln {name} ~ U(ln {low:g}, ln {high:g})")
+        else:
+            parts.append(f"{name} ~ U({low:.6g}, {high:.6g})")
+    return ", ".join(parts)
