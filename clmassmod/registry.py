@@ -52,8 +52,9 @@ def _load_file(path: Path) -> Any:
 
 def suggest(name: str, known: list[str]) -> str:
     """Return a clause that names the nearest known name, if one is near, and all known ones."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    folded = {k.lower(): k for k in known}
+    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
+    hint = f"; did you mean {folded[near[0]]!r}?" if near else ""
     return f"{hint} (known: {', '.join(sorted(known))})"
 
 
@@ -95,7 +96,19 @@ READERS = Registry(
         "profiles": "clmassmod.readers.profiles:Reader",
     },
 )
-PROFILES = Registry("density profile", "clmassmod.profiles", {"nfw": "clmassmod.core.nfw:projected"})
+PROFILES = Registry(
+    "density profile",
+    "clmassmod.profiles",
+    {
+        "nfw": "clmassmod.core.nfw:PROFILE",
+        "tnfw": "clmassmod.core.profiles.tnfw:PROFILE",
+        "einasto": "clmassmod.core.profiles.einasto:PROFILE",
+        "hernquist": "clmassmod.core.profiles.hernquist:PROFILE",
+        "gnfw": "clmassmod.core.profiles.gnfw:PROFILE",
+        "dk14": "clmassmod.core.profiles.dk14:PROFILE",
+        "diemer23": "clmassmod.core.profiles.diemer23:PROFILE",
+    },
+)
 CONCENTRATIONS = Registry(
     "concentration relation",
     "clmassmod.concentrations",
@@ -112,5 +125,11 @@ CONCENTRATIONS = Registry(
         )
     },
 )
-CENTRES = Registry("centre model", "clmassmod.centres", {})
+CENTRES = Registry(
+    "centre model",
+    "clmassmod.centres",
+    {
+        "gaussian": "clmassmod.core.centres:gaussian",
+    },
+)
 FITTERS = Registry("fitter", "clmassmod.fitters", {"scan": "clmassmod.fitters.scan:fit"})
