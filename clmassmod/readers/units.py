@@ -6,8 +6,12 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from clmassmod.core.units import ARCMIN_RAD, ARCSEC_RAD
 from clmassmod.errors import ReaderError
+from clmassmod.records import Array
 
 _BASE = {
     "msun": ("mass", 1.0),
@@ -43,8 +47,8 @@ class Unit:
     h: int = 0
     comoving: bool = False
 
-    def to_internal(self, h: float, z: float, *, mass: int = 0, length: int = 0, angle: int = 0) -> float:
-        """Return the factor to physical Msun, Mpc and radians.
+    def factors(self, h: float, z: ArrayLike, *, mass: int = 0, length: int = 0, angle: int = 0) -> Array:
+        """Return the factor to physical Msun, Mpc and radians, of the shape of the redshifts.
 
         Raises
         ------
@@ -52,10 +56,15 @@ class Unit:
             Where the unit is not of the wanted dimension.
         """
         if (self.mass, self.length, self.angle) != (mass, length, angle):
-            wanted = " ".join(f"{n}^{p}" for n, p in (("Msun", mass), ("Mpc", length), ("rad", angle)) if p)
-            raise ReaderError(f"unit {self.text!r} is not of the dimension {wanted or 'pure number'}")
-        comoving = (1.0 + z) ** -self.length if self.comoving else 1.0
-        return float(self.factor * h**self.h * comoving)
+            powers = (("Msun", mass), ("Mpc", length), ("rad", angle))
+            wanted = " ".join(f"{name}^{power}" for name, power in powers if power) or "pure number"
+            raise ReaderError(f"unit {self.text!r} is not of the dimension {wanted}")
+        comoving = (1.0 + np.asarray(z, dtype=float)) ** (-self.length if self.comoving else 0)
+        return np.asarray(self.factor * h**self.h * comoving)
+
+    def to_internal(self, h: float, z: float, *, mass: int = 0, length: int = 0, angle: int = 0) -> float:
+        """Return the factor for one redshift; as ``factors``."""
+        return float(self.factors(h, z, mass=mass, length=length, angle=angle))
 
 
 @lru_cache(maxsize=64)
