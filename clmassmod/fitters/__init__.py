@@ -1,1 +1,5 @@
-"""Mass fitters, one a file: each returns the prior-free likelihood of one halo."""
+"""Fitters of a halo's mass: one a file, found by name in the registry ``FITTERS``."""
+
+from clmassmod.fitters.options import check_options
+
+__all__ = ["check_options"]

@@ -1,0 +1,142 @@
+"""What is fitted: the usable bins of one or several profiles of a halo, with their noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clmassmod.errors import FitError
+from clmassmod.records import Array, ShearProfile
+
+_PER_BIN = ("radius_mpc", "value", "error", "cross", "n_gal", "beta_s", "beta_s2")
+
+
+@dataclass(frozen=True)
+class FitData:
+    """Usable bins of all profiles of a halo; arrays are (bin,) over all of them."""
+
+    profiles: tuple[ShearProfile, ...]
+    used: tuple[NDArray[np.bool_], ...]  # (bin,) of each profile
+    value: Array
+    error: Array
+    whitening: Array | None  # (bin, bin), lower triangular; None: independent bins
+    n_unused: int
+
+    @property
+    def n_bins(self) -> int:
+        """Number of bins that are fitted."""
+        return len(self.value)
+
+    def whiten(self, values: Array) -> Array:
+        """Return values (..., bin) in units of the noise, independent of each other."""
+        if self.whitening is None:
+            return values / self.error
+        return np.asarray(values @ self.whitening.T)
+
+
+def as_profiles(profiles: ShearProfile | Sequence[ShearProfile]) -> tuple[ShearProfile, ...]:
+    """Return a tuple of profiles of one halo.
+
+    Raises
+    ------
+    FitError
+        Without profile, or with profiles of several haloes.
+    """
+    given = (profiles,) if isinstance(profiles, ShearProfile) else tuple(profiles)
+    if not given:
+        raise FitError("no profile was given to the fit")
+    ids = {profile.halo.halo_id for profile in given}
+    if len(ids) > 1:
+        raise FitError(f"profiles of several haloes in one fit: {', '.join(sorted(ids))}; fit them one by one")
+    return given
+
+
+def usable_bins(profile: ShearProfile) -> NDArray[np.bool_]:
+    """Return which bins (bin,) can be fitted: finite numbers, a positive error, at least one galaxy."""
+    good = np.isfinite(profile.value) & np.isfinite(profile.error) & (profile.error > 0)
+    good &= np.isfinite(profile.radius_mpc) & (profile.radius_mpc > 0) & (profile.n_gal > 0)
+    if profile.observable == "g_t":
+        good &= np.isfinite(profile.beta_s) & (profile.beta_s > 0) & np.isfinite(profile.beta_s2)
+    return np.asarray(good)
+
+
+def select_bins(profile: ShearProfile, radius_mpc: tuple[float, float]) -> ShearProfile:
+    """Return the profile with the bins whose radius lies in a range, both ends included [Mpc]."""
+    radius = profile.radius_mpc
+    kept = (radius >= radius_mpc[0]) & (radius <= radius_mpc[1])
+    changes = {name: getattr(profile, name)[kept] for name in _PER_BIN}
+    if profile.covariance is not None:
+        changes["covariance"] = profile.covariance[np.ix_(kept, kept)]
+    if profile.edges_mpc is not None and not kept.all():
+        changes["edges_mpc"] = _kept_edges(profile.edges_mpc, kept)
+    return replace(profile, **changes)
+
+
+def _kept_edges(edges: Array, kept: NDArray[np.bool_]) -> Array | None:
+    """Return the edges of adjacent bins; None where the bins that are left do not adjoin."""
+    places = np.flatnonzero(kept)
+    if len(places) == 0 or len(edges) != len(kept) + 1 or np.any(np.diff(places) != 1):
+        return None
+    return np.asarray(edges[places[0] : places[-1] + 2])
+
+
+def prepare(profiles: tuple[ShearProfile, ...], extra_covariance: Sequence[Array | None] | None = None) -> FitData:
+    """Return the usable bins of all profiles.
+
+    Parameters
+    ----------
+    profiles : tuple of ShearProfile
+        Their noise is independent of each other; inside one, ``covariance`` adds to ``error**2``.
+    extra_covariance : sequence of array (bin, bin) or None
+        Of each profile, added as well.
+
+    Raises
+    ------
+    FitError
+        For a covariance of the wrong shape, or one that makes no positive definite matrix.
+    """
+    used = tuple(usable_bins(profile) for profile in profiles)
+    value = np.concatenate([p.value[u] for p, u in zip(profiles, used, strict=True)])
+    error = np.concatenate([p.error[u] for p, u in zip(profiles, used, strict=True)])
+    n_unused = sum(int((~u).sum()) for u in used)
+    extra = extra_covariance or [None] * len(profiles)
+    if all(p.covariance is None for p in profiles) and all(e is None for e in extra):
+        return FitData(profiles, used, value, error, None, n_unused)
+    total = np.diag(error**2)
+    first = 0
+    for profile, good, addition in zip(profiles, used, extra, strict=True):
+        last = first + int(good.sum())
+        for matrix in (profile.covariance, addition):
+            if matrix is not None:
+                total[first:last, first:last] += _cut(profile, np.asarray(matrix, dtype=float), good)
+        first = last
+    return FitData(profiles, used, value, error, _whitening(total, profiles[0]), n_unused)
+
+
+def _cut(profile: ShearProfile, matrix: Array, good: NDArray[np.bool_]) -> Array:
+    n = len(profile.value)
+    where = f"halo {profile.halo.halo_id!r}: covariance"
+    if matrix.shape != (n, n):
+        raise FitError(f"{where} has shape {matrix.shape}, but the profile has {n} bins")
+    cut = matrix[np.ix_(good, good)]
+    if not np.isfinite(cut).all():
+        raise FitError(f"{where} is not finite in bins that are fitted")
+    return np.asarray(cut)
+
+
+def _whitening(total: Array, profile: ShearProfile) -> Array:
+    if len(total) == 0:
+        return total
+    try:
+        lower = np.linalg.cholesky(total)
+    except np.linalg.LinAlgError:
+        raise FitError(
+            f"halo {profile.halo.halo_id!r}: error**2 plus covariance is not positive definite; check its units"
+        ) from None
+    return np.asarray(np.linalg.inv(lower))
+
+
+assert set(_PER_BIN) <= {f.name for f in fields(ShearProfile)}
