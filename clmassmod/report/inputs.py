@@ -42,6 +42,8 @@ class AnalysisResult:
         Fits of some haloes with ``profile`` and best-fit ``model``, for the figure of profiles.
     failed
         Haloes whose step raised, each with ``halo_id`` and ``reason``.
+    remarks
+        What a reader should know of this analysis (of its binning, say); shown with the warnings.
 
     Raises
     ------
@@ -58,6 +60,7 @@ class AnalysisResult:
     true_mass_msun: Mapping[str, float] = field(default_factory=lambda: _EMPTY)
     examples: Sequence[HaloFit] = ()
     failed: Sequence[Mapping[str, str]] = ()
+    remarks: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Refuse a table that is incomplete."""

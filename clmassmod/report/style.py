@@ -6,11 +6,13 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 INK = "#1b2129"
 MUTED = "#5c6672"
@@ -86,6 +88,39 @@ def series_style(index: int) -> dict[str, Any]:
     return {"color": SERIES[index % len(SERIES)], "marker": MARKERS[index % len(MARKERS)]}
 
 
+def plain(text: str) -> str:
+    """Return text that matplotlib does not take for mathematics."""
+    return text.replace("$", r"\$")
+
+
+def no_data(figure: Figure, axes: Axes) -> Figure:
+    """Return the figure with a sentence in place of data."""
+    axes.text(0.5, 0.5, "no halo to show", ha="center", va="center", transform=axes.transAxes)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    return figure
+
+
+def log_axis(axes: Axes, which: Literal["x", "y"]) -> None:
+    """Make an axis logarithmic, with ticks at 1, 2 and 5 written as numbers a reader would write."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _tick(value: float) -> str:
+    if not value > 0:
+        return ""
+    if 1e-3 <= value < 1e5:
+        return f"{value:g}"
+    power = int(np.floor(np.log10(value) + 1e-9))
+    factor = round(value / 10**power)
+    head = "" if factor == 1 else rf"{factor}\times"
+    return rf"${head}10^{{{power}}}$"
+
+
 def to_svg(figure: Figure) -> str:
     """Return a figure as an SVG file's text; the same figure gives the same text."""
     buffer = io.StringIO()
@@ -117,7 +152,7 @@ def inline_svg(svg: str, name: str, description: str) -> str:
     body = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', body)
     body = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", body)
     body = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', body)
-    body = re.sub(r"\s*<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r"\s*(<metadata>.*?</metadata>|<!--.*?-->)", "", body, flags=re.DOTALL)
     opening = re.match(r"<svg\b[^>]*>", body)
     assert opening is not None
     view_box = re.search(r'viewBox="([^"]+)"', opening.group())

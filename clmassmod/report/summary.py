@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 from clmassmod.posterior import Posterior
 from clmassmod.report.inputs import AnalysisResult, ReportInput
 
+_SCATTER_LIMIT = re.compile(r"comparison: the posterior of (ln_)?scatter touches the lower edge")
 LEVEL = 0.68  # of all intervals, equal-tailed
 DIGITS = 9  # significant digits of the CSV
 

@@ -1,0 +1,110 @@
+"""The self-contained page of a campaign, and the files beside it."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+from markupsafe import Markup
+
+from clmassmod.report import content
+from clmassmod.report.formats import summary_latex
+from clmassmod.report.gallery import Group, Panel, groups
+from clmassmod.report.inputs import ReportInput
+from clmassmod.report.style import inline_svg
+from clmassmod.report.summary import SummaryRow, summary_csv, summary_rows
+from clmassmod.store import write_text
+
+
+def write(report: ReportInput, folder: Path) -> list[Path]:
+    """Write ``index.html``, ``summary.csv``, ``summary.tex`` and ``figures/*.svg``; see `write_report`."""
+    rows = summary_rows(report)
+    found = groups(report, rows)
+    texts = {
+        "index.html": render(report, rows, found),
+        "summary.csv": summary_csv(rows),
+        "summary.tex": summary_latex(rows),
+        **{f"figures/{panel.name}.svg": panel.svg for group in found for panel in group.panels},
+    }
+    paths = []
+    for name, text in texts.items():
+        path = Path(folder) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, text)
+        paths.append(path)
+    return paths
+
+
+def render(report: ReportInput, rows: Sequence[SummaryRow], found: Sequence[Group]) -> str:
+    """Return the page as HTML that needs nothing else.
+
+    Parameters
+    ----------
+    report, rows, found
+        The campaign, its `summary_rows` and the `groups` of its figures.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("clmassmod", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("index.html").render(
+        report=report,
+        title=report.title or report.campaign,
+        lead=content.lead(report, rows),
+        tiles=content.tiles(report, rows),
+        warnings=content.collect_warnings(report, rows),
+        caveats=content.caveats(report),
+        results=content.results(rows),
+        csv_link=_data_link("text/csv", summary_csv(rows)),
+        latex_link=_data_link("text/x-tex", summary_latex(rows)),
+        compared=any(row.has_bias for row in rows),
+        groups=_groups(found),
+        selection=list(report.selection.items()),
+        analyses=[content.analysis_counts(analysis) for analysis in report.analyses],
+        failures=[entry for analysis in report.analyses for entry in content.failures(analysis)],
+        asked=content.asked(report),
+        configuration=yaml.safe_dump(content.plain(report.config), sort_keys=False, allow_unicode=True),
+        provenance=[(name, content.readable(value)) for name, value in report.provenance.items()],
+        command=report.command or f"snakemake --cores all --configfile config/{report.campaign}.yaml",
+        css=_asset("report.css"),
+        script=_asset("report.js"),
+    )
+
+
+def _asset(name: str) -> Markup:
+    """Return a file of the package's own, which needs no escaping."""
+    return Markup(files("clmassmod").joinpath("templates", name).read_text(encoding="utf-8"))
+
+
+def _data_link(kind: str, text: str) -> str:
+    return f"data:{kind};charset=utf-8;base64,{base64.b64encode(text.encode()).decode()}"
+
+
+def _groups(found: Sequence[Group]) -> list[dict[str, Any]]:
+    """Return the groups for the page; of each kind the first is open, so that many analyses stay readable."""
+    kinds = [group.key.partition("-of-")[0] for group in found]
+    return [
+        {
+            "key": group.key,
+            "title": group.title,
+            "caption": group.caption,
+            "n_left_out": group.n_left_out,
+            "open": kind not in kinds[:i],
+            "panels": [{"svg": _picture(panel)} for panel in group.on_page],
+        }
+        for i, (group, kind) in enumerate(zip(found, kinds, strict=True))
+    ]
+
+
+def _picture(panel: Panel) -> Markup:
+    description = html.escape(panel.description, quote=True)
+    return Markup(inline_svg(panel.svg, panel.name, description))
