@@ -47,6 +47,8 @@ class Column:
                 raise ReaderError(f"{self.path}: column {self.name!r} is not numeric")
             return scaled(load(self.values, self.path, row), self.values)
         try:
+            if self.values.dtype.kind == "U":  # of a text table
+                return np.asarray([_number(text) for text in np.atleast_1d(self.values[row]).tolist()])
             return np.asarray(self.values[row], dtype=float)
         except (TypeError, ValueError):
             raise ReaderError(f"{self.path}: column {self.name!r} is not numeric") from None
@@ -170,13 +172,15 @@ def _text(path: Path) -> Table:
             raise ReaderError(f"{path}: row {number}: {len(row)} values for {len(names)} columns")
     columns = {}
     for i, name in enumerate(names):
-        text = np.asarray([row[i].strip() for row in rows[1:]])
-        try:
-            values: np.ndarray = np.asarray([float(v) if v else np.nan for v in text.tolist()])
-        except ValueError:
-            values = text
-        columns[name] = Column(name, path, values, None)
+        columns[name] = Column(name, path, np.asarray([row[i].strip() for row in rows[1:]]), None)
     return Table(path, columns, _comment_values(lines))
+
+
+def _number(text: str) -> float:
+    """Return a number, NaN for an empty field; Python would take 1_0 for 10."""
+    if "_" in text:
+        raise ValueError(text)
+    return float(text) if text else np.nan
 
 
 def _comment_values(lines: list[str]) -> dict[str, Any]:
@@ -185,7 +189,7 @@ def _comment_values(lines: list[str]) -> dict[str, Any]:
     for line in lines:
         if not line.lstrip().startswith("#"):
             continue
-        for word in line.replace(",", " ").split():
+        for word in line.replace(",", " ").replace(";", " ").split():
             key, separator, value = word.lstrip("#").partition("=")
             if separator:
                 try:
