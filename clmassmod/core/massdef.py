@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from clmassmod.core.nfw import mass_shape
 from clmassmod.core.projected import overdensity_radius_mpc
+from clmassmod.core.roots import falling_root
 from clmassmod.errors import ConfigError
 from clmassmod.records import Array, HaloEnvironment
 
@@ -115,32 +116,12 @@ def solve_overdensity_radius(
         return np.asarray(np.log(3.0 * mass / (4.0 * np.pi)) - 3.0 * ln_r - target)
 
     low, high = guess - np.log(1e3), guess + np.log(1e3)
-    f_low, f_high = excess(low), excess(high)
-    if np.any(f_low < 0) or np.any(f_high > 0):
+    if np.any(excess(low) < 0) or np.any(excess(high) > 0):
         raise ConfigError(
             f"the profile's mean density does not cross {np.exp(target.min()):.3g} Msun/Mpc3 "
             "within a factor 1000 in radius: no such mass exists for these parameters"
         )
-    return np.exp(_illinois(excess, low, high, f_low, f_high))
-
-
-def _illinois(f: Callable[[Array], Array], low: Array, high: Array, f_low: Array, f_high: Array) -> Array:
-    """Return the roots of a falling function, bracketed element by element (false position, halved)."""
-    middle = 0.5 * (low + high)
-    for iteration in range(200):
-        width = high - low
-        if np.all(width < 1e-13 * (1.0 + np.abs(middle))):
-            break
-        spread = np.where(f_low == f_high, 1.0, f_low - f_high)
-        middle = low + width * (0.5 if iteration % 3 == 2 else np.clip(f_low / spread, 0.0, 1.0))
-        value = f(middle)
-        left = value >= 0  # root lies to the right
-        f_high = np.where(left, 0.5 * f_high, value)
-        f_low = np.where(left, value, 0.5 * f_low)
-        low, high = np.where(left, middle, low), np.where(left, high, middle)
-        if np.all(np.abs(value) < 1e-14):
-            break
-    return middle
+    return np.exp(falling_root(excess, low, high))
 
 
 def radius_mpc(mass_msun: ArrayLike, definition: str, environment: HaloEnvironment) -> Array:

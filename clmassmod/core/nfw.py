@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from clmassmod.core.profile import Profile
 from clmassmod.core.projected import Projected, columns, overdensity_radius_mpc
 from clmassmod.records import Array, HaloEnvironment
 
@@ -32,7 +33,8 @@ _RATIONAL_TERMS = np.array(
 )
 
 
-def _polynomial(coefficients: Array, x: Array) -> Array:
+def polynomial(coefficients: Array, x: Array) -> Array:
+    """Return sum of coefficients[k] x^k."""
     value = np.full_like(x, coefficients[-1])
     for coefficient in coefficients[-2::-1]:
         value *= x
@@ -40,8 +42,8 @@ def _polynomial(coefficients: Array, x: Array) -> Array:
     return value
 
 
-def _artanh_ratio(x: Array, t: Array) -> Array:
-    """Return (h(t) - 1) / t, smooth at t = 0; see the head of the module."""
+def artanh_ratio(x: Array, t: Array) -> Array:
+    """Return (h(t) - 1) / t at t = (1 - x) / (1 + x), smooth at t = 0; see the head of the module."""
     s = np.sqrt(np.abs(t))
     # artanh s in a form that does not cancel as x -> 0, where 1 - s = 2 x / ((1 + x) (1 + s))
     angle = np.where(t > 0, np.log((1.0 + s) * np.sqrt((1.0 + x) / (2.0 * x))), np.arctan(s))
@@ -49,7 +51,7 @@ def _artanh_ratio(x: Array, t: Array) -> Array:
         ratio = (angle / s - 1.0) / t
     near = np.abs(t) < _SERIES_T
     if near.any():
-        ratio[near] = _polynomial(_ARTANH, t[near])
+        ratio[near] = polynomial(_ARTANH, t[near])
     return ratio
 
 
@@ -60,7 +62,7 @@ def shapes(x: ArrayLike) -> tuple[Array, Array]:
     """
     x = np.atleast_1d(np.asarray(x, dtype=float))
     t = (1.0 - x) / (1.0 + x)
-    ratio = _artanh_ratio(x, t)
+    ratio = artanh_ratio(x, t)
     one = 1.0 / (1.0 + x)
     sigma = 4.0 * (0.5 * (1.0 + x) + ratio) * one**3  # 1 / (1 + t) = (1 + x) / 2
     mean = 4.0 * (np.log(0.5 * x) + 2.0 * (1.0 + t * ratio) * one) / (x * x)
@@ -68,7 +70,7 @@ def shapes(x: ArrayLike) -> tuple[Array, Array]:
     if small.any():
         x2 = x[small] ** 2
         log = -np.log(0.5 * x[small])
-        mean[small] = 4.0 * (log * _polynomial(_LOG_TERMS, x2) - _polynomial(_RATIONAL_TERMS, x2))
+        mean[small] = 4.0 * (log * polynomial(_LOG_TERMS, x2) - polynomial(_RATIONAL_TERMS, x2))
     return sigma, mean
 
 
@@ -77,7 +79,7 @@ def mass_shape(x: ArrayLike) -> Array:
     x = np.asarray(x, dtype=float)
     value = np.log1p(x) - x / (1.0 + x)
     k = np.arange(2.0, 12.0)
-    series = x * x * _polynomial(np.asarray((-1.0) ** k * (k - 1.0) / k), np.minimum(x, 1.0))
+    series = x * x * polynomial(np.asarray((-1.0) ** k * (k - 1.0) / k), np.minimum(x, 1.0))
     return np.asarray(np.where(x < _SERIES_MASS, series, value))
 
 
@@ -145,3 +147,6 @@ def projected(
     sigma, mean = shapes(np.asarray(radius_mpc, dtype=float) / r_s)
     amplitude = rho_s * r_s
     return Projected(amplitude * sigma, amplitude * (mean - sigma))
+
+
+PROFILE = Profile(projected, density, enclosed_mass)
