@@ -9,8 +9,8 @@ class ClmassmodError(Exception):
     exit_code = 1
 
 
-class ConfigError(ClmassmodError):
-    """A configuration, option or argument is wrong."""
+class ConfigError(ClmassmodError, ValueError):
+    """A configuration, option or argument is wrong; a ValueError, so that pydantic names the key."""
 
     exit_code = 2
 

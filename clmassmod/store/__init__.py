@@ -1,5 +1,6 @@
 """Result files: HDF5, written whole or not at all, verified when read."""
 
+from clmassmod.store.posteriors import load_observed, load_posterior, save_posterior
 from clmassmod.store.records import (
     load_catalog,
     load_fit,
@@ -10,7 +11,6 @@ from clmassmod.store.records import (
 )
 from clmassmod.store.tree import (
     atomic_path,
-    checksum,
     read_tree,
     write_text,
     write_text_if_changed,
@@ -19,13 +19,15 @@ from clmassmod.store.tree import (
 
 __all__ = [
     "atomic_path",
-    "checksum",
     "load_catalog",
     "load_fit",
+    "load_observed",
+    "load_posterior",
     "load_profile",
     "read_tree",
     "save_catalog",
     "save_fit",
+    "save_posterior",
     "save_profile",
     "write_text",
     "write_text_if_changed",

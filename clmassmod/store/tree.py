@@ -1,8 +1,9 @@
 """Nested mappings of arrays and scalars in HDF5: whole or not at all, and verified when read.
 
-A file is written under a temporary name in its own folder, flushed to disk and renamed. Its checksum
-covers every name, type, shape and value, so that a truncated, damaged or foreign file is noticed by
-whoever reads it. No time, host or path is stored: equal content gives equal bytes.
+A file is written under a temporary name in its own folder, flushed to disk and renamed. It begins with
+an HDF5 user block that holds the SHA-256 of all bytes behind it. A reader checks that first: the HDF5
+library itself may crash or loop for ever on a damaged file, so a truncated, damaged or foreign one never
+reaches it. No time, host or path is stored: equal content gives equal bytes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from hashlib import sha256
+from hashlib import file_digest, sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,9 @@ from clmassmod import __version__
 from clmassmod.errors import StoreError
 
 FORMAT_VERSION = 1
-MAX_BYTES = 2**31  # no record of one halo is near this; a hostile file may claim to be
+MAX_BYTES = 2**33  # no record is near this; a hostile file may claim to be
+USER_BLOCK = 512  # bytes of the user block, the least that HDF5 allows
+_MAGIC = b"clmassmod sha256 "
 Tree = Mapping[str, Any]
 
 
@@ -58,30 +62,29 @@ def write_text_if_changed(path: Path | str, text: str) -> bool:
     return True
 
 
-def checksum(tree: Tree) -> str:
-    """Return the SHA-256 of names, types, shapes and values of a tree, in the order of the names."""
-    digest = sha256()
-    _update(digest, tree, "")
-    return digest.hexdigest()
+def sign(path: Path) -> None:
+    """Put the digest of a finished HDF5 file into its user block."""
+    with path.open("r+b") as handle:
+        handle.seek(USER_BLOCK)
+        digest = file_digest(handle, "sha256").hexdigest()
+        handle.seek(0)
+        handle.write(_MAGIC + digest.encode() + b"\n")
 
 
-def _update(digest: Any, tree: Tree, prefix: str) -> None:
-    for name in sorted(tree):
-        value = tree[name]
-        if value is None:
-            continue
-        if isinstance(value, Mapping):
-            _update(digest, value, f"{prefix}{name}/")
-            continue
-        array = _as_array(value)
-        if array.dtype.kind == "U":
-            payload = "\0".join(array.ravel().tolist()).encode()
-            label = "str"
-        else:
-            payload = np.ascontiguousarray(array).tobytes()
-            label = array.dtype.newbyteorder("<").str
-        digest.update(f"{prefix}{name}|{label}|{array.shape}|{len(payload)}|".encode())
-        digest.update(payload)
+def verify(path: Path) -> bytes:
+    """Return the bytes of a signed file; StoreError if they are not what was written."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise StoreError(f"{path}: no such file") from None
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if not content.startswith(_MAGIC):
+        raise StoreError(f"{path}: empty, damaged or not written by clmassmod; remove it and run again")
+    stored = content[len(_MAGIC) : len(_MAGIC) + 64].decode("ascii", "replace")
+    if sha256(memoryview(content)[USER_BLOCK:]).hexdigest() != stored:
+        raise StoreError(f"{path}: truncated or damaged, its checksum does not match; remove it and run again")
+    return content
 
 
 def _as_array(value: Any) -> np.ndarray:
@@ -106,10 +109,10 @@ def write_tree(path: Path | str, kind: str, tree: Tree, provenance: Mapping[str,
         Configuration hash, seed and the like; package and format version are added.
     """
     head = {"kind": kind, "format_version": FORMAT_VERSION, "package_version": __version__, **provenance}
-    content = {**tree, "provenance": head}
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as handle:
-        _write_group(handle, content)
-        handle.attrs["checksum"] = checksum(content)
+    with atomic_path(path) as temporary:
+        with h5py.File(temporary, "w", userblock_size=USER_BLOCK) as handle:
+            _write_group(handle, {**tree, "provenance": head})
+        sign(temporary)
 
 
 def _write_group(group: h5py.Group, tree: Tree) -> None:
@@ -139,21 +142,11 @@ def read_tree(path: Path | str, kind: str) -> dict[str, Any]:
         names the file.
     """
     path = Path(path)
-    try:
-        with h5py.File(path, "r") as handle:
-            stored = handle.attrs.get("checksum")
-            content = _read_group(handle, path)
-    except FileNotFoundError:
-        raise StoreError(f"{path}: no such file") from None
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        text = " ".join(str(error).split())
-        raise StoreError(f"{path}: not a readable HDF5 file, truncated or damaged ({text}); remove it") from None
-    content.pop("checksum", None)
+    with h5py.File(BytesIO(verify(path)), "r") as handle:
+        content = _read_group(handle, path)
     head = content.get("provenance")
-    if stored is None or not isinstance(head, dict):
+    if not isinstance(head, dict):
         raise StoreError(f"{path}: HDF5, but not written by clmassmod")
-    if checksum(content) != str(stored):
-        raise StoreError(f"{path}: checksum does not match, the file is damaged; remove it")
     if head.get("format_version") != FORMAT_VERSION:
         raise StoreError(
             f"{path}: format version {head.get('format_version')}, this package reads {FORMAT_VERSION}"
