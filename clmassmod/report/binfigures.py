@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ Against = Literal["mass", "z"]
 LABELS: dict[Quantity, str] = {
     "bias": r"bias $b = M_\mathrm{lens}/M_\mathrm{true}$",
     "scatter": r"intrinsic scatter $\sigma$ of $\ln M_\mathrm{lens}$",
-    "mean_mass": r"mean lensing mass, $\exp\langle\ln M\rangle$ [M$_\odot$]",
+    "mean_mass": r"mean lensing mass $\exp\langle\ln M\rangle$" + style.MASS_LABEL,
     "ensemble_scatter": r"spread of $\ln M_\mathrm{lens}$ in the bin",
 }
 
@@ -47,7 +48,7 @@ def value_of(row: SummaryRow, quantity: Quantity) -> Value:
         return Value(row.scatter, row.scatter_lo, row.scatter_hi)
     if quantity == "ensemble_scatter":
         return Value(row.ensemble_scatter, row.ensemble_scatter_lo, row.ensemble_scatter_hi)
-    mean, error = row.mean_ln_mass, row.mean_ln_mass_err
+    mean, error = row.mean_ln_mass - math.log(style.MASS_UNIT), row.mean_ln_mass_err
     return Value(math.exp(mean), math.exp(mean - error), math.exp(mean + error))
 
 
@@ -57,14 +58,15 @@ def by_bin(rows: Sequence[SummaryRow], quantity: Quantity, title: str = "") -> F
     Parameters
     ----------
     rows
-        Of one binning, any number of analyses.
+        Any number of analyses; a line is drawn between binnings.
     quantity
-        What to draw; error bars are 68 % intervals, arrows to the left are 95 % upper limits.
+        What to draw; error bars are 68 % intervals, open triangles are 95 % upper limits.
     """
     shown = [row for row in rows if value_of(row, quantity).known]
     if not shown:
         return None
     bins = list(dict.fromkeys(row.bin for row in shown))
+    binning = {row.bin: row.binning for row in shown}
     analyses = list(dict.fromkeys(row.analysis for row in rows))
     with style.figure_style():
         height = 1.15 + len(bins) * max(0.34, 0.16 * len(analyses)) + 0.2 * _legend_lines(analyses)
@@ -75,6 +77,9 @@ def by_bin(rows: Sequence[SummaryRow], quantity: Quantity, title: str = "") -> F
             places = np.array([bins.index(label) + offsets[i] for label in points])
             _horizontal_points(axes, list(points.values()), places, i, style.plain(analysis))
         _reference_line(axes, quantity)
+        for i, (one, other) in enumerate(pairwise(bins)):
+            if binning[one] != binning[other]:
+                axes.axhline(i + 0.5, color=style.GRID, lw=1)
         axes.set_yticks(range(len(bins)), [_short(label) for label in bins])
         axes.set_ylim(len(bins) - 0.45, -0.55)
         axes.grid(visible=False, axis="y")
@@ -99,14 +104,16 @@ def _horizontal_points(axes: Axes, values: Sequence[Value], places: np.ndarray, 
     if not values:
         return
     x = np.array([v.value for v in values])
-    ends = np.array([[v.value - v.lo, v.hi - v.value] for v in values]).T
+    ends = np.clip(np.array([[v.value - v.lo, v.hi - v.value] for v in values]).T, 0, None)
     limits = np.array([v.limit for v in values])
     look = style.series_style(i)
+    axes.hlines(places[limits], 0.0, x[limits], color=look["color"], lw=1, ls=(0, (2, 2)))
+    axes.plot(x[limits], places[limits], "<", ms=7, color=look["color"], mfc=style.SURFACE, gid=f"limits-{i}")
+    measured = ~limits
     axes.errorbar(
-        x,
-        places,
-        xerr=np.clip(ends, 0, None),
-        xuplims=limits,
+        x[measured],
+        places[measured],
+        xerr=ends[:, measured],
         linestyle="none",
         ms=5,
         lw=1.6,
@@ -123,7 +130,9 @@ def _reference_line(axes: Axes, quantity: Quantity) -> None:
 
 
 def bias_trend(rows: Sequence[SummaryRow], against: Against, title: str = "") -> Figure | None:
-    """Return the bias of the bins against their median true mass or redshift; None if fewer than two.
+    """Return the bias of the bins against their median true mass or redshift.
+
+    None if the bins hardly differ in it: if their medians span less than a quarter of their width.
 
     Horizontal bars span the bin's members, vertical ones are 68 % intervals.
 
@@ -134,8 +143,8 @@ def bias_trend(rows: Sequence[SummaryRow], against: Against, title: str = "") ->
     against
         ``mass`` (median true mass of the members) or ``z`` (their median redshift).
     """
-    known = [row for row in rows if row.has_bias and math.isfinite(_position(row, against).value)]
-    if len({_position(row, against).value for row in known}) < 2:
+    known = [row for row in rows if row.has_bias and _position(row, against).known]
+    if not _ordered([_position(row, against) for row in known if row.analysis == known[0].analysis], against):
         return None
     with style.figure_style():
         figure, axes = style.new_axes(4.6, 3.2)
@@ -149,7 +158,7 @@ def bias_trend(rows: Sequence[SummaryRow], against: Against, title: str = "") ->
         axes.set_title(style.plain(title))
         if against == "mass":
             style.log_axis(axes, "x")
-            axes.set_xlabel(r"median true mass of the bin [M$_\odot$]")
+            axes.set_xlabel("median true mass of the bin" + style.MASS_LABEL)
         else:
             axes.set_xlabel("median redshift of the bin")
         if len(analyses) > 1:
@@ -157,9 +166,21 @@ def bias_trend(rows: Sequence[SummaryRow], against: Against, title: str = "") ->
     return figure
 
 
+def _ordered(places: Sequence[Value], against: Against) -> bool:
+    numbers = np.array([(p.value, p.lo, p.hi) for p in places]).reshape(-1, 3)
+    if len(numbers) < 2:
+        return False
+    if against == "mass":
+        numbers = np.log(numbers)
+    return bool(np.ptp(numbers[:, 0]) > 0.25 * np.mean(numbers[:, 2] - numbers[:, 1]))
+
+
 def _position(row: SummaryRow, against: Against) -> Value:
     if against == "mass":
-        return Value(row.true_mass_median_msun, row.true_mass_min_msun, row.true_mass_max_msun)
+        unit = style.MASS_UNIT
+        return Value(
+            row.true_mass_median_msun / unit, row.true_mass_min_msun / unit, row.true_mass_max_msun / unit
+        )
     return Value(row.z_median, row.z_min, row.z_max)
 
 

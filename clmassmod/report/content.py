@@ -40,7 +40,11 @@ def tiles(report: ReportInput, rows: Sequence[SummaryRow]) -> list[dict[str, Any
     return [
         {"value": _span(fitted), "label": "haloes fitted", "alarm": False},
         {"value": _span(bad), "label": "unusable or failed", "alarm": max(bad) > 0},
-        {"value": str(len(report.analyses)), "label": "analyses", "alarm": False},
+        {
+            "value": str(len(report.analyses)),
+            "label": "analyses" if len(report.analyses) > 1 else "analysis",
+            "alarm": False,
+        },
         {"value": str(len({row.bin for row in rows})), "label": "bins", "alarm": False},
     ]
 
@@ -56,12 +60,13 @@ def collect_warnings(report: ReportInput, rows: Sequence[SummaryRow]) -> list[tu
     for analysis in report.analyses:
         number = counts(analysis)
         for kind, meaning in (
-            ("failed", "haloes failed: their step raised an error, and they are in no result"),
-            ("unusable", "haloes could not be fitted, and are in no result"),
+            ("failed", "haloes failed: their step raised an error; they are in no result"),
+            ("unusable", "haloes could not be fitted; they are in no result"),
             ("in no bin", "haloes are in no bin"),
         ):
             if number[kind]:
-                found.setdefault(f"{number[kind]} {meaning}", []).append(analysis.name)
+                total = analysis.n_halos + len(analysis.failed)
+                found.setdefault(f"{number[kind]:,} of {total:,} {meaning}", []).append(analysis.name)
         for remark in analysis.remarks:
             found.setdefault(remark, []).append(analysis.name)
     for row in rows:
@@ -69,7 +74,9 @@ def collect_warnings(report: ReportInput, rows: Sequence[SummaryRow]) -> list[tu
         for text in row.warnings:
             found.setdefault(text, []).append(where)
         if row.has_bias and row.n_no_truth:
-            found.setdefault(f"{row.n_no_truth} haloes have no true mass", []).append(where)
+            found.setdefault(f"{row.n_no_truth:,} of {row.n_halos:,} haloes have no true mass", []).append(
+                where
+            )
         if 0 < row.n_halos < 10:
             found.setdefault("fewer than 10 haloes", []).append(where)
     return list(found.items())

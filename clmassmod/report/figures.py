@@ -1,4 +1,4 @@
-"""Figures of haloes and bins: shear profiles, lensing against true mass, masses of a bin."""
+"""Figures of haloes: shear profiles, and lensing mass against true mass."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from clmassmod.posterior import Posterior
@@ -22,9 +21,7 @@ _AXIS_LABEL = {
     "delta_sigma": r"$\Delta\Sigma$  [$10^{14}\,\mathrm{M}_\odot\,\mathrm{Mpc}^{-2}$]",
 }
 _UNIT = {"g_t": 1.0, "delta_sigma": 1e14}
-_MASS_UNIT = 1e14  # of axes
 _LINES = 100  # nodes of a drawn curve
-_DRAWS = 200  # of a posterior, behind a band
 
 
 def shear_profile(fit: HaloFit) -> Figure:
@@ -74,9 +71,20 @@ def _draw_model(axes: Axes, fit: HaloFit, unit: float) -> None:
     if "radius_mpc" not in fit.model or "value" not in fit.model:
         return
     radius, value = (np.asarray(fit.model[name], dtype=np.float64) for name in ("radius_mpc", "value"))
-    order = np.argsort(radius)
-    if len(order):
-        axes.plot(radius[order], value[order] / unit, color=style.SERIES[1], label="best fit")
+    radius, first = np.unique(radius, return_index=True)
+    if len(radius):
+        axes.plot(*model_curve(radius, value[first] / unit), color=style.SERIES[1], label="best fit")
+
+
+def model_curve(radius_mpc: Array, value: Array) -> tuple[Array, Array]:
+    """Return a smooth curve through a model's values at increasing radii, for the eye alone."""
+    if len(radius_mpc) < 3 or not (np.isfinite(value).all() and radius_mpc[0] > 0):
+        return radius_mpc, value
+    from scipy.interpolate import PchipInterpolator
+
+    fine = np.geomspace(radius_mpc[0], radius_mpc[-1], _LINES)
+    curve = PchipInterpolator(np.log(radius_mpc), value)(np.log(fine))
+    return fine, np.asarray(curve, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -112,12 +120,12 @@ def mass_relation(
         For the heading and the axes.
     """
     known = np.isfinite(true_mass_msun) & np.isfinite(lens_mass_msun) & (true_mass_msun > 0)
-    true_mass, lens_mass = true_mass_msun[known], lens_mass_msun[known]
+    true_mass, lens_mass = true_mass_msun[known] / style.MASS_UNIT, lens_mass_msun[known] / style.MASS_UNIT
     with style.figure_style():
         figure, axes = style.new_axes(4.2, 3.7)
         axes.set_title(style.plain(title))
-        axes.set_xlabel(style.plain(f"true mass {mass_definition}".rstrip()) + r" [M$_\odot$]")
-        axes.set_ylabel(style.plain(f"lensing mass {mass_definition}".rstrip()) + r" [M$_\odot$]")
+        axes.set_xlabel(style.plain(f"true mass {mass_definition}".rstrip()) + style.MASS_LABEL)
+        axes.set_ylabel(style.plain(f"lensing mass {mass_definition}".rstrip()) + style.MASS_LABEL)
         if not len(true_mass):
             return style.no_data(figure, axes)
         limits = _relation_limits(true_mass, lens_mass)
@@ -130,7 +138,7 @@ def mass_relation(
         style.log_axis(axes, "y")
         axes.set_xlim(limits[0])
         axes.set_ylim(limits[1])
-        axes.legend(loc="upper left")
+        figure.legend(loc="outside lower left", ncols=2)
     return figure
 
 
@@ -180,109 +188,3 @@ def _draw_relation(axes: Axes, span: Array, relation: Relation) -> None:
     )
     axes.fill_between(span, lo * span, hi * span, color=colour, alpha=0.4, lw=0)
     axes.plot(span, middle * span, color=colour, label=f"bias b = {middle:.3f}")
-
-
-@dataclass(frozen=True)
-class Population:
-    """ln M ~ N(mean_ln_mass, scatter²), as posterior draws (draw,); they are joint."""
-
-    mean_ln_mass: Array
-    scatter: Array
-
-    @classmethod
-    def of(cls, posterior: Posterior) -> Population:
-        """Return the population of lensing masses that an ensemble describes."""
-        return cls(posterior.samples["mean_ln_mass"], posterior.samples["scatter"])
-
-
-def mass_distribution(
-    mass_msun: Array, mass_err_msun: Array, population: Population | None, title: str = ""
-) -> Figure:
-    """Return the histogram of the best-fit masses of a bin and what its ensemble predicts for it.
-
-    Parameters
-    ----------
-    mass_msun, mass_err_msun
-        Best-fit masses, the negative ones too, and their errors, shape (halo,) [Msun].
-    population
-        Drawn twice: as it is, and with each halo's error, which is what the histogram should show.
-    """
-    known = np.isfinite(mass_msun) & np.isfinite(mass_err_msun) & (mass_err_msun > 0)
-    mass, error = mass_msun[known] / _MASS_UNIT, mass_err_msun[known] / _MASS_UNIT
-    with style.figure_style():
-        figure, axes = style.new_axes()
-        axes.set_title(style.plain(title))
-        axes.set_xlabel(r"best-fit mass [$10^{14}\,\mathrm{M}_\odot$]")
-        axes.set_ylabel("haloes")
-        if not len(mass):
-            return style.no_data(figure, axes)
-        edges = _histogram_edges(mass)
-        axes.hist(
-            np.clip(mass, edges[0], edges[-1]), list(edges), color=style.SERIES[0], alpha=0.35, label="haloes"
-        )
-        if population is not None:
-            _draw_population(axes, edges, error, population)
-        axes.axvline(0.0, color=style.MUTED, lw=0.8)
-        axes.set_xlim(edges[0], edges[-1])
-        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-        axes.legend(loc="upper right")
-    return figure
-
-
-def _histogram_edges(mass: Array) -> Array:
-    """Return edges that hold all but the outermost percent, which the first and last bin collect."""
-    low, high = np.quantile(mass, [0.005, 0.995]) if len(mass) > 100 else (mass.min(), mass.max())
-    pad = 0.05 * (high - low) or 0.1 * abs(high) or 1.0
-    n = int(np.clip(2 * len(mass) ** 0.4, 6, 40))
-    return np.linspace(low - pad, high + pad, n + 1)
-
-
-def _draw_population(axes: Axes, edges: Array, error: Array, population: Population) -> None:
-    grid = np.linspace(edges[0], edges[-1], 2 * _LINES + 1)
-    scale = len(error) * (edges[1] - edges[0])  # density to haloes a bin
-    chosen = np.linspace(0, len(population.scatter) - 1, min(_DRAWS, len(population.scatter))).astype(int)
-    draws = list(zip(population.mean_ln_mass[chosen], population.scatter[chosen], strict=True))
-    observed = np.array([expected_density(grid, error, mean, scatter) for mean, scatter in draws]) * scale
-    lo, middle, hi = np.quantile(observed, [0.5 - LEVEL / 2, 0.5, 0.5 + LEVEL / 2], axis=0)
-    axes.fill_between(grid, lo, hi, color=style.SERIES[1], alpha=0.3, lw=0)
-    axes.plot(grid, middle, color=style.SERIES[1], label="ensemble with errors")
-    mean, scatter = (float(np.median(x)) for x in (population.mean_ln_mass, population.scatter))
-    true_like = np.array([_lognormal_density(grid, mean, scatter)]).ravel() * scale
-    axes.plot(grid, true_like, color=style.INK, lw=1.2, ls=(0, (4, 2)), label="ensemble")
-    axes.set_ylim(0, 1.15 * max(axes.get_ylim()[1], float(hi.max())))
-
-
-def _lognormal_density(mass: Array, mean_ln_mass: float, scatter: float) -> Array:
-    """Density in mass (units of the axes) of ln(M / Msun) ~ N(mean, scatter²); zero below zero."""
-    density = np.zeros_like(mass)
-    above = mass > 0
-    y = (np.log(mass[above] * _MASS_UNIT) - mean_ln_mass) / scatter
-    density[above] = np.exp(-0.5 * y**2) / (np.sqrt(2 * np.pi) * scatter * mass[above])
-    return density
-
-
-def expected_density(mass: Array, error: Array, mean_ln_mass: float, scatter: float) -> Array:
-    """Return the density of best-fit masses: the population seen with normal errors.
-
-    Parameters
-    ----------
-    mass, error
-        Where to evaluate (node,), and the haloes' errors (halo,), both in 1e14 Msun. At most 50
-        quantiles of the errors are used.
-    mean_ln_mass, scatter
-        The population, ln(M / Msun) ~ N(mean, scatter²).
-
-    Returns
-    -------
-    array
-        Shape (node,), per 1e14 Msun, averaged over the haloes.
-    """
-    nodes, weights = np.polynomial.hermite_e.hermegauss(24)
-    true_mass = np.exp(mean_ln_mass + scatter * nodes) / _MASS_UNIT
-    weights = weights / weights.sum()
-    errors = np.quantile(error, (np.arange(50) + 0.5) / 50) if len(error) > 50 else error
-    kernel = np.zeros((len(mass), len(nodes)))
-    for sigma in errors:
-        kernel += np.exp(-0.5 * ((mass[:, None] - true_mass) / sigma) ** 2) / (np.sqrt(2 * np.pi) * sigma)
-    density: Array = kernel @ weights / len(errors)
-    return density

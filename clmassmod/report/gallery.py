@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from clmassmod.report import binfigures, figures, style
+from clmassmod.report import binfigures, distribution, figures, style
 from clmassmod.report.inputs import AnalysisResult, ReportInput
 from clmassmod.report.summary import SummaryRow
 
+MOST_BINS_TOGETHER = 24  # in one figure; beyond, one for each binning
 MOST_ON_PAGE = 12  # panels of one analysis; the others are files beside the page
 
 
@@ -86,15 +87,16 @@ def _by_bin(rows: Sequence[SummaryRow]) -> Group:
     quantities: tuple[binfigures.Quantity, ...] = ("bias", "scatter")
     if not any(row.has_bias for row in rows):
         quantities = ("mean_mass", "ensemble_scatter")
-    for binning, chosen in _binnings(rows):
+    together = len({row.bin for row in rows}) <= MOST_BINS_TOGETHER
+    for binning, chosen in [("", list(rows))] if together else _binnings(rows):
         for quantity in quantities:
             figure = binfigures.by_bin(chosen, quantity, f"bins: {binning}" if binning else "")
             if figure is not None:
                 words = quantity.replace("_", " ")
-                panels.append(_panel(figure, f"{words} by bin, bins {binning}", "bins", binning, quantity))
+                panels.append(_panel(figure, f"{words} by bin {binning}", "bins", binning, quantity))
     caption = (
-        "Posterior medians and 68 % intervals, one line a bin. An arrow is a 95 % upper limit: the scatter "
-        "cannot be told from the lower edge of its prior."
+        "Posterior medians and 68 % intervals, one line a bin. An open triangle is a 95 % upper limit: the "
+        "scatter cannot be told from the lower edge of its prior."
     )
     return Group("by-bin", "Results by bin", caption, panels)
 
@@ -155,12 +157,12 @@ def _distributions(analysis: AnalysisResult) -> Group:
     for label, posterior in analysis.ensembles.items():
         rows = analysis.members(label)
         rows = rows[usable[rows]]
-        population = figures.Population.of(posterior)
-        figure = figures.mass_distribution(mass[rows], error[rows], population, label)
+        population = distribution.Population.of(posterior)
+        figure = distribution.mass_distribution(mass[rows], error[rows], population, label)
         words = f"histogram of best-fit masses, analysis {analysis.name}, bin {label}"
         panels.append(_panel(figure, words, "masses", analysis.name, label))
     caption = (
-        "Histogram: best-fit masses, the negative ones too; the outermost columns collect what lies beyond. "
+        "Histogram: best-fit masses, the negative ones too (axis: linear round zero, else logarithmic). "
         "Dashed: the lognormal population of lensing masses that the ensemble found. Line with band: the "
         "same population seen with the haloes' errors (taken as normal), to be compared with the histogram."
     )
@@ -182,7 +184,7 @@ def _examples(analysis: AnalysisResult) -> Group:
         if fit.profile is not None
     ]
     caption = (
-        "Tangential profile with the errors of the fit, the best-fit model at the fitted radii, and the "
-        "cross component, which lensing leaves at zero."
+        "Tangential profile with the errors of the fit, the best-fit model through the fitted radii, "
+        "and the cross component, which lensing leaves at zero."
     )
     return Group(file_name("profiles-of", analysis.name), f"Example haloes: {analysis.name}", caption, panels)

@@ -99,6 +99,7 @@ def _groups(found: Sequence[Group]) -> list[dict[str, Any]]:
             "caption": group.caption,
             "n_left_out": group.n_left_out,
             "open": kind not in kinds[:i],
+            "wide": kind in ("by-bin", "trends"),
             "panels": [{"svg": _picture(panel)} for panel in group.on_page],
         }
         for i, (group, kind) in enumerate(zip(found, kinds, strict=True))

@@ -26,6 +26,8 @@ RASTER_POINT = "#4a86c8"
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 RASTER_ABOVE = 400  # points; more of them as vectors make the page heavy
 
+MASS_UNIT = 1e14  # Msun, of all axes
+MASS_LABEL = r"  [$10^{14}\,\mathrm{M}_\odot$]"
 THEME_VARIABLES = {
     INK: "--ink",
     MUTED: "--muted",
@@ -114,10 +116,10 @@ def _tick(value: float) -> str:
     if not value > 0:
         return ""
     if 1e-3 <= value < 1e5:
-        return f"{value:g}"
+        return f"{value:.4g}"
     power = int(np.floor(np.log10(value) + 1e-9))
-    factor = round(value / 10**power)
-    head = "" if factor == 1 else rf"{factor}\times"
+    factor = f"{value / 10**power:.3g}"
+    head = "" if factor == "1" else rf"{factor}\times"
     return rf"${head}10^{{{power}}}$"
 
 
