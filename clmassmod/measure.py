@@ -9,6 +9,10 @@ from clmassmod.core.radial import assign, bin_edges, bin_sums, tangential_cross
 from clmassmod.core.units import ARCMIN_RAD
 from clmassmod.records import ShearProfile, SourceCatalog
 
+# (r + 0.3 Mpc)^-1.4 is the shape of g(r) whose bin means lie at the same radii as those of NFW haloes
+# of 1e14 to 2e15 Msun, concentrations 3 to 5 and redshifts 0.25 and 0.6, on average from 0.3 to 3 Mpc
+_CORE_MPC, _SLOPE = 0.3, 1.4
+
 
 def measure(
     catalog: SourceCatalog, radius_mpc: tuple[float, float], bins: RadialBins | None = None
@@ -29,10 +33,11 @@ def measure(
     Returns
     -------
     ShearProfile
-        Weighted means; radii are harmonic means, at which a shear that falls as 1 / r has the bin's
-        mean value (an NFW halo's to 0.1 % in bins of width r / 3; at the arithmetic mean it is 1 %
-        off); errors the shape noise of one component over sqrt(effective number). Bins with less than
-        ``bins.min_galaxies`` galaxies have the value NaN.
+        Weighted means, and errors of the shape noise of one component over sqrt(effective number).
+        ``radius_mpc`` is where a typical cluster's shear has its mean in the bin, so that a model
+        evaluated there is the bin's: for NFW haloes of 1e14 to 2e15 Msun to 0.02 +- 0.1 % in the bin
+        0.5 to 0.7 Mpc, where the arithmetic mean, which ``bins.radius: mean`` gives, is 0.7 % off. Bins
+        with less than ``bins.min_galaxies`` galaxies have the value NaN.
     """
     bins = RadialBins() if bins is None else bins
     scale = catalog.d_lens_mpc * ARCMIN_RAD
@@ -45,14 +50,15 @@ def measure(
     weight, beta_s = catalog.weight[used], catalog.beta_s[used]
     index = assign(radius, edges)
     w_beta = weight * beta_s
+    r_term = radius if bins.radius == "mean" else (radius + _CORE_MPC) ** -_SLOPE
     sums = bin_sums(
-        index, bins.n, weight, weight * e_t, weight * e_x, w_beta, w_beta * beta_s, weight / radius, weight**2
+        index, bins.n, weight, weight * e_t, weight * e_x, w_beta, w_beta * beta_s, weight * r_term, weight**2
     )
     n_gal = np.bincount(index, minlength=bins.n).astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):
-        g_t, g_x, mean_beta, mean_beta2, inverse_r = sums[1:6] / sums[0]
+        g_t, g_x, mean_beta, mean_beta2, mean_r = sums[1:6] / sums[0]
         error = catalog.shape_noise * np.sqrt(sums[6]) / sums[0]
-        mean_radius = 1.0 / inverse_r
+        mean_radius = mean_r if bins.radius == "mean" else mean_r ** (-1.0 / _SLOPE) - _CORE_MPC
     few = (n_gal < bins.min_galaxies) | ~(sums[0] > 0)
     middle = 0.5 * (edges[1:] + edges[:-1])
     return ShearProfile(

@@ -103,6 +103,9 @@ class RadialBins(Model):
     n: int = Field(10, ge=1, le=1000, description="number of bins")
     spacing: Literal["linear", "log", "equal_count"] = "linear"
     min_galaxies: int = Field(1, ge=1, description="a bin with fewer galaxies is not used")
+    radius: Literal["effective", "mean"] = Field(
+        "effective", description="of a bin: where a cluster's shear has its mean, or the mean of the galaxies' radii"
+    )
 
 
 class DensityModel(Model):
