@@ -105,11 +105,15 @@ def from_reader(reader: Any, mass_definition: str) -> Truth:
         raise TruthError("this reader knows no true masses; give truth.path")
     stated = getattr(reader, "truth_mass_definition", None)
     if stated is not None and stated != mass_definition:
-        raise TruthError(f"the reader's true masses are {stated}, but truth.mass_definition is {mass_definition!r}")
+        raise TruthError(
+            f"the reader's true masses are {stated}, but truth.mass_definition is {mass_definition!r}"
+        )
     return Truth(reader.truth(), mass_definition, "the reader")
 
 
-def true_masses(truth: TrueMasses, fits: Sequence[HaloFit], mass_definition: str, allow_missing: bool) -> Array:
+def true_masses(
+    truth: TrueMasses, fits: Sequence[HaloFit], mass_definition: str, allow_missing: bool
+) -> Array:
     """Return the true mass of each fit [Msun], (halo,); NaN where missing ones are allowed.
 
     Raises
@@ -128,9 +132,13 @@ def true_masses(truth: TrueMasses, fits: Sequence[HaloFit], mass_definition: str
     masses = np.array([_number(get(fit)) for fit in fits])
     good = np.isfinite(masses) & (masses > 0)
     bad = [fit.halo_id for fit, ok, m in zip(fits, good, masses, strict=True) if not ok and not np.isnan(m)]
-    bad += [fit.halo_id for fit in fits if fit.halo_id in getattr(truth, "bad", {}) and fit.halo_id not in bad]
+    bad += [
+        fit.halo_id for fit in fits if fit.halo_id in getattr(truth, "bad", {}) and fit.halo_id not in bad
+    ]
     if bad:
-        raise TruthError(f"{source}: true masses that are no positive numbers: {_listed(bad)}; correct or drop them")
+        raise TruthError(
+            f"{source}: true masses that are no positive numbers: {_listed(bad)}; correct or drop them"
+        )
     missing = [fit.halo_id for fit, ok in zip(fits, good, strict=True) if not ok]
     if missing and (not allow_missing or len(missing) == len(fits)):
         raise TruthError(
@@ -142,7 +150,7 @@ def true_masses(truth: TrueMasses, fits: Sequence[HaloFit], mass_definition: str
 
 def _lookup(truth: Mapping[str, float]) -> Callable[[HaloFit], float]:
     def get(fit: HaloFit) -> float:
-        return truth[fit.halo_id] if fit.halo_id in truth else np.nan
+        return truth.get(fit.halo_id, np.nan)
 
     return get
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
+
+_KEPT = 4_000_000  # values of one lattice that are kept
+_LATTICES = 16
 
 LN_FLOOR = -80.0  # below a likelihood's maximum: zero for every purpose, and still a finite logarithm
 
@@ -104,6 +108,7 @@ class LikelihoodTable:
         by_grid: dict[bytes, list[int]] = {}
         for i, (mass, _) in enumerate(curves):
             by_grid.setdefault(np.ascontiguousarray(mass, dtype=float).tobytes(), []).append(i)
+        self._tabulated: dict[float, Array] = {}
         self._groups = []
         for rows in by_grid.values():
             mass = np.asarray(curves[rows[0]][0], dtype=float)
@@ -115,13 +120,13 @@ class LikelihoodTable:
         self.at_lo, self.at_hi, self.peak = np.empty(n), np.empty(n), np.empty(n)
         self._group_of, self._place_of = np.empty(n, dtype=int), np.empty(n, dtype=int)
         for number, group in enumerate(self._groups):
-            rows = group.rows
-            self._group_of[rows], self._place_of[rows] = number, np.arange(len(rows))
-            self.width[rows] = group.widths()
-            self.y_lo[rows] = group.ln_mass[0] - self.reference[rows]
-            self.y_hi[rows] = group.ln_mass[-1] - self.reference[rows]
-            self.peak[rows] = group.ln_mass[np.argmax(group.ln_like, axis=1)] - self.reference[rows]
-            self.at_lo[rows], self.at_hi[rows] = np.exp(group.ln_like[:, 0]), np.exp(group.ln_like[:, -1])
+            places = group.rows
+            self._group_of[places], self._place_of[places] = number, np.arange(len(places))
+            self.width[places] = group.widths()
+            self.y_lo[places] = group.ln_mass[0] - self.reference[places]
+            self.y_hi[places] = group.ln_mass[-1] - self.reference[places]
+            self.peak[places] = group.ln_mass[np.argmax(group.ln_like, axis=1)] - self.reference[places]
+            self.at_lo[places], self.at_hi[places] = np.exp(group.ln_like[:, 0]), np.exp(group.ln_like[:, -1])
 
     def __len__(self) -> int:
         """Return the number of haloes."""
@@ -138,6 +143,25 @@ class LikelihoodTable:
     def __call__(self, y: Array) -> Array:
         """Return L / max L (halo, y)."""
         return np.exp(self.ln_like(y))
+
+    def lattice(self, step: float, low: float, high: float) -> tuple[Array, Array | None]:
+        """Return nodes y (y,) at multiples of a step from low to high, and L / max L (halo, y) there.
+
+        The step is the largest of a fixed series that is not above ``step``, so that repeated calls find
+        what was tabulated before; too many haloes to keep in memory get None.
+        """
+        step = 2.0 ** (0.5 * math.floor(2.0 * math.log2(step)))
+        first, last = int(np.floor(low / step)), int(np.ceil(high / step))
+        y = step * np.arange(first, last + 1, dtype=float)
+        start = int(np.floor(float(self.y_lo.min()) / step))
+        stop = int(np.ceil(float(self.y_hi.max()) / step))
+        if len(self) * (stop - start) > _KEPT or first < start or last > stop:
+            return y, None
+        if step not in self._tabulated:
+            if len(self._tabulated) >= _LATTICES:
+                self._tabulated.pop(next(iter(self._tabulated)))
+            self._tabulated[step] = self(step * np.arange(start, stop + 1, dtype=float))
+        return y, self._tabulated[step][:, first - start : last - start + 1]
 
     def take(self, rows: Rows) -> LikelihoodTable:
         """Return the table of the haloes ``rows`` (index,)."""

@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 REACH = float(np.sqrt(-2.0 * LN_FLOOR))  # sigmas beyond which a normal density is below a likelihood's floor
 RESOLUTION = 1.2  # nodes per standard deviation of the narrowest factor
 BLOCK = 2000  # haloes a matrix product
+FACTORS = 8  # so many floors multiply to 1e-278, still a number
+GROUP_REACH = 9.0  # sigmas to which the common effect of a group is followed
 
 
 def ln_population(table: LikelihoodTable, ln_bias: Array, sigma: Array) -> Array:
@@ -44,20 +46,13 @@ def ln_population(table: LikelihoodTable, ln_bias: Array, sigma: Array) -> Array
     """
     out = np.empty((len(ln_bias), len(sigma)))
     for band in _bands(sigma):
-        y, kernel = _lattice_and_kernel(table, ln_bias, sigma[band])
-        out[:, band] = _sum_of_logs(table, y, kernel, ln_bias, sigma[band])
+        out[:, band] = _sum_of_logs(table, ln_bias, sigma[band])
     return out
 
 
-def ln_each(table: LikelihoodTable, ln_bias: Array, sigma: float) -> Array:
-    """Return ln L_i(b, sigma) of each halo, shape (halo, b), for one sigma."""
-    width = np.array([sigma])
-    y, kernel = _lattice_and_kernel(table, ln_bias, width)
-    values = table(y) @ kernel + _tails(table, y, ln_bias, width)
-    return np.maximum(np.log(np.maximum(values, np.finfo(float).tiny)), LN_FLOOR)
-
-
-def ln_grouped(table: LikelihoodTable, starts: Array, ln_bias: Array, own: float, shared: float) -> Array:
+def ln_grouped(
+    table: LikelihoodTable, starts: NDArray[np.intp], ln_bias: Array, own: float, shared: float
+) -> Array:
     """Return the ln likelihood of groups of haloes that share a random effect.
 
     Members of a group scatter about the group's own mean with standard deviation ``own``, and the means
@@ -78,16 +73,31 @@ def ln_grouped(table: LikelihoodTable, starts: Array, ln_bias: Array, own: float
     array (b,)
         Sum over groups.
     """
-    largest = float(np.max(np.diff([*starts, len(table)])))
+    largest = int(np.max(np.diff([*starts, len(table)])))
     width = np.hypot(own, float(table.width.min())) / np.sqrt(largest)
     step = min(shared, width) / RESOLUTION
-    x = _lattice(ln_bias[0] - REACH * shared, ln_bias[-1] + REACH * shared, step)
-    members = ln_each(table, x, own)
-    product = np.add.reduceat(members, starts.astype(int), axis=0)  # (group, x)
-    top = product.max(axis=1, keepdims=True)
+    count = int(np.ceil((ln_bias[-1] - ln_bias[0] + 2 * GROUP_REACH * shared) / step)) + 1
+    x = np.linspace(ln_bias[0] - GROUP_REACH * shared, ln_bias[-1] + GROUP_REACH * shared, count)
+    members = each(table, x, own)
+    if largest <= FACTORS:
+        product, ln_top = np.multiply.reduceat(members, starts, axis=0), 0.0
+    else:
+        ln_product = np.add.reduceat(np.log(members), starts, axis=0)
+        ln_top = ln_product.max(axis=1, keepdims=True)
+        product = np.exp(ln_product - ln_top)
     kernel = normal_pdf((x[:, None] - ln_bias) / shared) * ((x[1] - x[0]) / shared)
-    values = np.exp(product - top) @ kernel
-    return np.asarray((np.log(np.maximum(values, np.finfo(float).tiny)) + top).sum(axis=0))
+    values = np.maximum(product @ kernel, np.finfo(float).tiny)
+    return np.asarray((np.log(values) + ln_top).sum(axis=0))
+
+
+def each(table: LikelihoodTable, ln_bias: Array, sigma: float) -> Array:
+    """Return L_i(b, sigma) of each halo for one sigma, (halo, b), relative to its largest likelihood."""
+    width = np.array([sigma])
+    y, like = _lattice(table, ln_bias, width)
+    kernel = _kernel(y, ln_bias, width)
+    values = (table(y) if like is None else like) @ kernel
+    _add_tails(values, table, y, ln_bias, width)
+    return np.asarray(np.maximum(values, np.exp(LN_FLOOR), out=values))
 
 
 def _bands(sigma: Array) -> Iterator[slice]:
@@ -99,42 +109,43 @@ def _bands(sigma: Array) -> Iterator[slice]:
         first = last
 
 
-def _lattice(low: float, high: float, step: float) -> Array:
-    count = max(int(np.ceil((high - low) / step)), 1) + 1
-    return np.linspace(low, high, count)
-
-
-def _lattice_and_kernel(table: LikelihoodTable, ln_bias: Array, sigma: Array) -> tuple[Array, Array]:
-    """Return the lattice (y,) and N(y | ln b, sigma) times the quadrature weights, (y, b * sigma)."""
+def _lattice(table: LikelihoodTable, ln_bias: Array, sigma: Array) -> tuple[Array, Array | None]:
+    """Return the lattice (y,) for a grid of ln b and sigma and, where kept, the likelihoods on it."""
     reach = REACH * sigma[-1]
     stored_low, stored_high = float(table.y_lo.min()), float(table.y_hi.max())
-    low = float(np.clip(ln_bias[0] - reach, stored_low, stored_high - 0.1))
-    high = float(np.clip(ln_bias[-1] + reach, low + 0.1, max(stored_high, low + 0.1)))
-    step = min(float(sigma[0]), float(table.width.min())) / RESOLUTION
-    y = _lattice(low, high, step)
+    low = min(max(ln_bias[0] - reach, stored_low), stored_high - 0.1)
+    high = max(min(ln_bias[-1] + reach, stored_high), low + 0.1)
+    return table.lattice(min(float(sigma[0]), float(table.width.min())) / RESOLUTION, low, high)
+
+
+def _kernel(y: Array, ln_bias: Array, sigma: Array) -> Array:
+    """Return N(y | ln b, sigma) times the quadrature weights, (y, b * sigma)."""
     kernel = normal_pdf((y[:, None, None] - ln_bias[:, None]) / sigma) / sigma
     weights = np.full(len(y), y[1] - y[0])
     weights[[0, -1]] *= 0.5
-    return y, (kernel * weights[:, None, None]).reshape(len(y), -1)
+    return np.asarray((kernel * weights[:, None, None]).reshape(len(y), -1))
 
 
-def _tails(table: LikelihoodTable, y: Array, ln_bias: Array, sigma: Array) -> Array:
-    """Return the integral beyond the lattice, where a likelihood is its edge value, (halo, b * sigma)."""
+def _add_tails(values: Array, table: LikelihoodTable, y: Array, ln_bias: Array, sigma: Array) -> None:
+    """Add the integral beyond the lattice, where a likelihood is its edge value, to (halo, b * sigma)."""
     below = normal_cdf((y[0] - ln_bias[:, None]) / sigma).ravel()
     above = normal_cdf((ln_bias[:, None] - y[-1]) / sigma).ravel()
-    return np.outer(table.at_lo, below) + np.outer(table.at_hi, above)
+    for edge, share in ((table.at_lo, below), (table.at_hi, above)):
+        if share.max() > np.exp(LN_FLOOR):
+            values += np.outer(edge, share)
 
 
-def _sum_of_logs(table: LikelihoodTable, y: Array, kernel: Array, ln_bias: Array, sigma: Array) -> Array:
+def _sum_of_logs(table: LikelihoodTable, ln_bias: Array, sigma: Array) -> Array:
+    y, like = _lattice(table, ln_bias, sigma)
+    kernel = _kernel(y, ln_bias, sigma)
     total = np.zeros(kernel.shape[1])
     for first in range(0, len(table), BLOCK):
         rows = np.arange(first, min(first + BLOCK, len(table)))
         block = table if len(rows) == len(table) else table.take(rows)
-        values = block(y) @ kernel
-        if table.y_lo.min() >= y[0] or table.y_hi.max() <= y[-1]:
-            values += _tails(block, y, ln_bias, sigma)
+        values = (block(y) if like is None else like[rows]) @ kernel
+        _add_tails(values, block, y, ln_bias, sigma)
         np.maximum(values, np.exp(LN_FLOOR), out=values)
-        # Eight floors multiply to 1e-278: logarithms of products are a fraction of the logarithms.
-        for start in range(0, len(values), 8):
-            total += np.log(np.multiply.reduce(values[start : start + 8], axis=0))
+        # logarithms of products cost a fraction of the logarithms
+        for start in range(0, len(values), FACTORS):
+            total += np.log(np.multiply.reduce(values[start : start + FACTORS], axis=0))
     return total.reshape(len(ln_bias), len(sigma))

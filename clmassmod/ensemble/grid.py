@@ -16,7 +16,7 @@ from clmassmod.records import Array
 SEARCH = (17, 17)
 FINE = (49, 49)
 SEARCH_GROUPED = (9, 9)
-FINE_GROUPED = (33, 25)
+FINE_GROUPED = (33, 21)
 N_CORRELATIONS = 12
 
 Range = tuple[float, float]

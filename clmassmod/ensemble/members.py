@@ -34,7 +34,9 @@ class Members:
     def group_starts(self) -> NDArray[np.intp]:
         """Place of the first halo of each parent, (parent,)."""
         parents = [fit.parent for fit in self.fits]
-        return np.array([i for i in range(len(parents)) if i == 0 or parents[i] != parents[i - 1]], dtype=np.intp)
+        return np.array(
+            [i for i in range(len(parents)) if i == 0 or parents[i] != parents[i - 1]], dtype=np.intp
+        )
 
     def describe(self) -> dict[str, int | str]:
         """Return the counts that results carry along."""

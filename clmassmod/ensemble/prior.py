@@ -28,7 +28,9 @@ def complete_prior(default: Mapping[str, Range], given: Mapping[str, Range] | No
         if not low < high:
             raise ConfigError(f"prior.{name}: the lower end {low:g} is not below the upper end {high:g}")
         if name in POSITIVE and not low > 0:
-            raise ConfigError(f"prior.{name}: the lower end {low:g} is not above 0; its prior is uniform in ln")
+            raise ConfigError(
+                f"prior.{name}: the lower end {low:g} is not above 0; its prior is uniform in ln"
+            )
         prior[name] = (low, high)
     return prior
 

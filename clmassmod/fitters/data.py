@@ -50,7 +50,9 @@ def as_profiles(profiles: ShearProfile | Sequence[ShearProfile]) -> tuple[ShearP
         raise FitError("no profile was given to the fit")
     ids = {profile.halo.halo_id for profile in given}
     if len(ids) > 1:
-        raise FitError(f"profiles of several haloes in one fit: {', '.join(sorted(ids))}; fit them one by one")
+        raise FitError(
+            f"profiles of several haloes in one fit: {', '.join(sorted(ids))}; fit them one by one"
+        )
     return given
 
 
@@ -83,7 +85,9 @@ def _kept_edges(edges: Array, kept: NDArray[np.bool_]) -> Array | None:
     return np.asarray(edges[places[0] : places[-1] + 2])
 
 
-def prepare(profiles: tuple[ShearProfile, ...], extra_covariance: Sequence[Array | None] | None = None) -> FitData:
+def prepare(
+    profiles: tuple[ShearProfile, ...], extra_covariance: Sequence[Array | None] | None = None
+) -> FitData:
     """Return the usable bins of all profiles.
 
     Parameters
@@ -134,7 +138,7 @@ def _whitening(total: Array, profile: ShearProfile) -> Array:
         lower = np.linalg.cholesky(total)
     except np.linalg.LinAlgError:
         raise FitError(
-            f"halo {profile.halo.halo_id!r}: error**2 plus covariance is not positive definite; check its units"
+            f"halo {profile.halo.halo_id!r}: error**2 + covariance is not positive definite; check its unit"
         ) from None
     return np.asarray(np.linalg.inv(lower))
 

@@ -107,7 +107,9 @@ class LensModel:
         else:
             values = self.tables.concentration(relation, self.mass_definitions[0], mass_msun, z)
         if not (np.isfinite(values).all() and (values > 0).all()):
-            raise ConfigError(f"concentration relation {relation!r} gives values that are no positive numbers")
+            raise ConfigError(
+                f"concentration relation {relation!r} gives values that are no positive numbers"
+            )
         return values
 
     def signal(
@@ -122,7 +124,13 @@ class LensModel:
             if profile.observable == "delta_sigma":
                 parts.append(surface.delta_sigma)
                 continue
-            shear = reduced_shear(*surface, profile.sigma_crit_inf_msun_mpc2, profile.beta_s[used], profile.beta_s2[used])
+            shear = reduced_shear(
+                surface.sigma,
+                surface.delta_sigma,
+                profile.sigma_crit_inf_msun_mpc2,
+                profile.beta_s[used],
+                profile.beta_s2[used],
+            )
             beyond = (shear > _MAX_SHEAR) | ((shear < 0) & (surface.delta_sigma > 0))
             parts.append(np.where(beyond, _MAX_SHEAR, shear))
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
@@ -133,17 +141,18 @@ class LensModel:
         if definition == primary:
             return mass_msun
         densities = [threshold_density_msun_mpc3(d, environment) for d in (primary, definition)]
-        ln_ratio = None
-        nodes = _PRIMARY_NODES_MSUN
+        guess = _PRIMARY_NODES_MSUN
         for _ in range(2):  # the second turn removes what linear interpolation between nodes leaves
-            converted, _c = convert_nfw(nodes, self.concentration(nodes, environment.z), *densities)
-            ln_ratio = np.interp(np.log(mass_msun), np.log(converted), np.log(nodes / converted))
-            if nodes is _PRIMARY_NODES_MSUN:
-                nodes = mass_msun * np.exp(ln_ratio)
-        return np.asarray(mass_msun * np.exp(ln_ratio))
+            converted, _c = convert_nfw(guess, self.concentration(guess, environment.z), *densities)
+            ln_ratio = np.interp(np.log(mass_msun), np.log(converted), np.log(guess / converted))
+            guess = mass_msun * np.exp(ln_ratio)
+        return np.asarray(guess)
 
     def ln_likelihood(
-        self, profiles: ShearProfile | Sequence[ShearProfile], mass_msun: ArrayLike, definition: str | None = None
+        self,
+        profiles: ShearProfile | Sequence[ShearProfile],
+        mass_msun: ArrayLike,
+        definition: str | None = None,
     ) -> Array:
         """Return ln L of masses, which may be negative or zero, (mass,), up to one constant a halo.
 

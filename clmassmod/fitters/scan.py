@@ -61,11 +61,15 @@ def fit(
         cross, square, zero = gaussian_terms(data, signal)
         ln_like[definition] = cross - 0.5 * square - 0.5 * zero
         if definition == model.mass_definitions[0]:
-            summary = _summary(data, ln_like[definition], -cross - 0.5 * square - 0.5 * zero, -0.5 * zero, prior)
+            summary = _summary(
+                data, ln_like[definition], -cross - 0.5 * square - 0.5 * zero, -0.5 * zero, prior
+            )
     return _result(data, model, environment, ln_like, summary, prior)
 
 
-def _summary(data: FitData, positive: Array, negative: Array, zero: float, prior: MassPrior) -> dict[str, float]:
+def _summary(
+    data: FitData, positive: Array, negative: Array, zero: float, prior: MassPrior
+) -> dict[str, float]:
     best = maximum(MASS_GRID_MSUN, positive, negative, zero)
     chi2, dof = -2.0 * best.ln_like, data.n_bins - 1
     return {

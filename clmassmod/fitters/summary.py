@@ -41,12 +41,13 @@ def posterior_summary(mass_msun: Array, ln_like: Array, prior: MassPrior) -> dic
     x = mass_msun if prior == "flat" else np.log(mass_msun)
     found = summarise(x, like)
     if prior == "flat":
-        mean, values = found.mean, found[2:]
+        mean = found.mean
+        values = [float(v) for v in found[2:]]
     else:
         mean = float(like @ mass_msun / like.sum())
-        values = tuple(math.exp(v) for v in found[2:])
+        values = [math.exp(v) for v in found[2:]]
     names = ("median", "mode", "hdi68_lo", "hdi68_hi")
-    summary = {f"mass_{name}_msun": float(v) for name, v in zip(names, values, strict=True)}
+    summary = {f"mass_{name}_msun": v for name, v in zip(names, values, strict=True)}
     return {"mass_mean_msun": mean, **summary}
 
 
@@ -101,7 +102,7 @@ def _crossing(masses: Array, values: Array, level: float) -> float:
 
 
 def significance(ln_like_best: float, ln_like_zero: float, mass_msun: float) -> float:
-    """Return the signal-to-noise ratio of the detection, sqrt(2 (ln L_best - ln L_0)), with the mass' sign."""
+    """Return the signal-to-noise ratio of a detection, sqrt(2 (ln L_best - ln L_0)), with the mass' sign."""
     return math.copysign(math.sqrt(2.0 * max(ln_like_best - ln_like_zero, 0.0)), mass_msun)
 
 
