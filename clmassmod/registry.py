@@ -23,7 +23,8 @@ def load_object(target: str) -> Any:
     module_name, _, attribute = target.rpartition(":")
     if not module_name or not attribute:
         raise ConfigError(f"{target!r} is not of the form 'module:name' or 'path/to/file.py:name'")
-    module = _load_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
+    is_file = module_name.endswith(".py")
+    module = _load_file(Path(module_name)) if is_file else importlib.import_module(module_name)
     try:
         return getattr(module, attribute)
     except AttributeError:
@@ -109,6 +110,15 @@ PROFILES = Registry(
         "diemer23": "clmassmod.core.profiles.diemer23:PROFILE",
     },
 )
+
+
+def load_profile(name: str) -> Any:
+    """Return the ``core.profile.Profile`` of a name, or of a user's density or surface density."""
+    from clmassmod.core.profiles.user import as_profile
+
+    return as_profile(PROFILES.load(name), name)
+
+
 CONCENTRATIONS = Registry(
     "concentration relation",
     "clmassmod.concentrations",

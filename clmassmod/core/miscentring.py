@@ -1,0 +1,151 @@
+"""Profiles about a centre that is not the halo's own.
+
+The surface density averaged over a circle of radius R whose centre lies s from the halo's is
+
+    sigma(R | s)      = (1 / pi) * integral over phi of sigma(d),          d^2 = R^2 + s^2 - 2 R s cos(phi)
+    mean sigma(R | s) = (1 / pi) * integral over phi of mean sigma(d) (R - s cos(phi)) / R,
+
+the second by Gauss's law: the mass inside the circle is the flux of the deflection field, which is
+mean sigma(d) d about the halo's centre, through it. So neither needs a radial integral, and with a
+profile that is interpolated between nodes equally spaced in ln d both are linear in its values: one matrix
+for each serves all masses and profiles. (Yang et al. 2006, MNRAS 373, 1159, eq. 3 for the first; Johnston
+et al. 2007, arXiv:0709.1159, sect. 4.3 for the distributions.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from clmassmod.core.projected import Projected
+from clmassmod.core.quadrature import unit_nodes
+from clmassmod.errors import ConfigError
+from clmassmod.records import Array
+
+DISTRIBUTIONS = ("fixed", "rayleigh", "gamma")
+
+_STEP = 0.05  # of ln d: four-point interpolation errs by 1e-7
+_INNERMOST = 1e-4  # of the smallest radius: what lies inside is extrapolated in ln d
+_ANGLES = 64
+_OFFSETS = 32  # in each of three panels
+_BLOCK = 200
+
+
+@dataclass(frozen=True)
+class Miscentring:
+    """Linear operator from a centred profile to its mean about wrong centres.
+
+    ``grid_mpc`` (node,): radii at which it takes the centred profile; ``sigma`` and ``mean_sigma``
+    (bin, node): weights.
+    """
+
+    grid_mpc: Array
+    sigma: Array
+    mean_sigma: Array
+
+    def __call__(self, centred: Callable[[Array], Projected]) -> Projected:
+        """Return the miscentred surface densities, (..., bin).
+
+        Parameters
+        ----------
+        centred
+            Returns the surface densities of the centred profile, (..., node), on radii (node,).
+        """
+        profile = centred(self.grid_mpc)
+        sigma = profile.sigma @ self.sigma.T
+        return Projected(sigma, profile.mean_sigma @ self.mean_sigma.T - sigma)
+
+
+def miscentring(
+    radius_mpc: ArrayLike,
+    distribution: str = "fixed",
+    scale_mpc: float = 0.0,
+    *,
+    sample_mpc: ArrayLike | None = None,
+) -> Miscentring:
+    """Return the operator for a distribution of projected offsets s between centres.
+
+    Parameters
+    ----------
+    radius_mpc
+        Radii about the wrong centre, (bin,).
+    distribution
+        "fixed": every halo is off by ``scale_mpc``; "rayleigh": s / scale^2 exp(-s^2 / (2 scale^2));
+        "gamma": s / scale^2 exp(-s / scale).
+    scale_mpc
+        Above 0.
+    sample_mpc
+        Offsets, (n,), of equal weight, instead of distribution and scale.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown distribution or an offset that is negative or not finite.
+    """
+    radius = np.asarray(radius_mpc, dtype=float)
+    if sample_mpc is not None:
+        offset = np.sort(np.asarray(sample_mpc, dtype=float).ravel())
+        if not offset.size or not np.all(np.isfinite(offset) & (offset >= 0)):
+            raise ConfigError("a sample of centre offsets must hold finite numbers, none below 0")
+        offsets = np.tile(offset, (len(radius), 1))
+        weights = np.full_like(offsets, 1.0 / offset.size)
+    else:
+        offsets, weights = _distribution(radius, distribution, scale_mpc)
+    return _operator(radius, offsets, weights)
+
+
+def _distribution(radius: Array, distribution: str, scale: float) -> tuple[Array, Array]:
+    """Return nodes and weights (bin, node) of the offsets; in panels that meet at the kink, s = R."""
+    if distribution not in DISTRIBUTIONS:
+        raise ConfigError(
+            f"unknown distribution of offsets {distribution!r} (known: {', '.join(DISTRIBUTIONS)})"
+        )
+    if not 0 < scale < np.inf:
+        raise ConfigError(f"the scale of centre offsets must be above 0 Mpc, found {scale!r}")
+    if distribution == "fixed":
+        return np.full((len(radius), 1), scale), np.ones((len(radius), 1))
+    end = (9.0 if distribution == "rayleigh" else 40.0) * scale
+    kink = np.minimum(radius, end)[:, np.newaxis]
+    bulk = np.minimum(kink, 8.0 * scale)  # a narrow distribution needs nodes of its own
+    u, w = unit_nodes(_OFFSETS)
+    both, slope = u**2 * (3.0 - 2.0 * u), 6.0 * u * (1.0 - u) * w  # nodes crowd at both ends of a panel
+    s = np.concatenate([bulk * both, bulk + (kink - bulk) * both, kink + (end - kink) * u**3], axis=-1)
+    weight = np.concatenate([bulk * slope, (kink - bulk) * slope, (end - kink) * 3.0 * u**2 * w], axis=-1)
+    x = s / scale
+    density = x * np.exp(-0.5 * x**2 if distribution == "rayleigh" else -x) / scale
+    weight = weight * density
+    return s, weight / weight.sum(axis=-1, keepdims=True)
+
+
+def _operator(radius: Array, offsets: Array, weights: Array) -> Miscentring:
+    low = np.log(_INNERMOST * radius.min())
+    n = int(np.ceil((np.log(radius.max() + offsets.max()) - low) / _STEP)) + 3
+    sigma, mean = np.zeros((len(radius), n)), np.zeros((len(radius), n))
+    u, w = unit_nodes(_ANGLES)
+    phi, w_phi = np.pi * u**3, 3.0 * u**2 * w  # crowded at 0, where the line passes the halo's centre
+    for i, r in enumerate(radius):
+        for start in range(0, offsets.shape[1], _BLOCK):
+            s = offsets[i, start : start + _BLOCK, np.newaxis]
+            weight = weights[i, start : start + _BLOCK, np.newaxis] * w_phi
+            # (R - s)^2 + 4 R s sin^2(phi / 2) does not cancel at small d
+            d = np.sqrt((r - s) ** 2 + 4.0 * r * s * np.sin(0.5 * phi) ** 2)
+            position = (np.log(np.maximum(d, 1e-300)) - low) / _STEP
+            along = (r - s * np.cos(phi)) / r
+            _scatter(sigma[i], position, weight)
+            _scatter(mean[i], position, weight * along)
+    return Miscentring(np.exp(low + _STEP * np.arange(n)), sigma, mean)
+
+
+def _scatter(row: Array, position: Array, weight: Array) -> None:
+    """Add the weights of points between nodes to the nodes: four-point Lagrange, linear below the first."""
+    n = len(row)
+    first = np.clip(position.astype(np.intp) - 1, 0, n - 4)
+    t = np.where(position > 0, position - first, 0.0)
+    a, b, c, d = t, t - 1.0, t - 2.0, t - 3.0
+    below = np.minimum(position, 0.0)  # extrapolated with the slope of the first two nodes
+    terms = (-b * c * d / 6.0 - below, a * c * d / 2.0 + below, -a * b * d / 2.0, a * b * c / 6.0)
+    for k, term in enumerate(terms):
+        row += np.bincount((first + k).ravel(), (weight * term).ravel(), minlength=n)

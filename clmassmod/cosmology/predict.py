@@ -1,0 +1,144 @@
+"""Lensing profile of a model, computed directly: every profile, relation and effect, without tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from clmassmod.core.massdef import threshold_density_msun_mpc3
+from clmassmod.core.miscentring import miscentring
+from clmassmod.core.profile import Profile
+from clmassmod.core.projected import Projected
+from clmassmod.core.shear import reduced_shear
+from clmassmod.cosmology.concentration import concentration as relation_concentration
+from clmassmod.cosmology.model import Cosmology, beta_s, environment
+from clmassmod.cosmology.structure import peak_height
+from clmassmod.cosmology.two_halo import two_halo
+from clmassmod.errors import ConfigError
+from clmassmod.records import Array
+from clmassmod.registry import load_profile
+
+EFFECTS = ("two_halo", "offset_mpc", "offset_distribution")
+
+
+class Prediction(NamedTuple):
+    """Columns of a predicted profile, (..., bin); lensing for the one source redshift."""
+
+    radius_mpc: Array
+    sigma_msun_mpc2: Array
+    delta_sigma_msun_mpc2: Array
+    kappa: Array
+    gamma_t: Array
+    g_t: Array
+
+
+def predict(
+    profile: str,
+    *,
+    mass_msun: ArrayLike,
+    concentration: float | str,
+    mass_definition: str,
+    z_lens: float,
+    z_source: float,
+    radius_mpc: ArrayLike,
+    cosmology: Cosmology,
+    parameters: Mapping[str, Any] | None = None,
+) -> Prediction:
+    """Return surface densities, convergence, shear and reduced shear of a halo or of several.
+
+    Parameters
+    ----------
+    profile
+        Name of a density profile, or ``path/to/file.py:function``.
+    mass_msun
+        Mass, scalar or (mass,).
+    concentration
+        Number or concentration relation.
+    mass_definition
+        Of mass and concentration: "200c", "500c", "200m", "vir" …
+    z_lens, z_source
+        Redshifts; ``z_source`` may be infinite.
+    radius_mpc
+        Projected physical radii, (bin,).
+    cosmology
+        Background; with sigma8, ns and Ob0 where the profile, the relation or an effect needs structure.
+    parameters
+        Those of the profile; and three of any profile: ``two_halo``, amplitude of the two-halo term in
+        units of the linear term with the bias of Tinker et al. 2010; ``offset_mpc``, scale of the
+        centre's offset, and ``offset_distribution``, "fixed" (default), "rayleigh" or "gamma".
+
+    Raises
+    ------
+    ConfigError
+        For anything unknown, out of range or missing.
+    """
+    radius = np.asarray(radius_mpc, dtype=float)
+    _check(radius, mass_msun, z_lens, z_source)
+    extra = dict(parameters or {})
+    effects = {name: extra.pop(name) for name in EFFECTS if name in extra}
+    halo = environment(cosmology, z_lens)
+    threshold = threshold_density_msun_mpc3(mass_definition, halo)
+    c = relation_concentration(cosmology, concentration, mass_definition, mass_msun, z_lens)
+    model: Profile = load_profile(profile)
+    if "peak_height" in model.needs and "peak_height" not in extra and _has_structure(cosmology):
+        extra["peak_height"] = lambda mass: peak_height(cosmology, mass, z_lens)
+
+    def centred(r: Array) -> Projected:
+        try:
+            result = model.projected(r, mass_msun, c, threshold, halo, **extra)
+        except TypeError as error:
+            if "argument" in str(error) and extra:
+                raise ConfigError(
+                    f"profile {profile}: {error} (parameters given: {', '.join(extra)})"
+                ) from error
+            raise
+        if float(effects.get("two_halo", 0.0)) != 0:
+            term = two_halo(cosmology, r, z_lens, mass_msun=mass_msun, mass_definition=mass_definition)
+            amplitude = float(effects["two_halo"])
+            result += Projected(amplitude * term.sigma, amplitude * term.delta_sigma)
+        return result
+
+    sigma, delta_sigma = _about_centre(centred, radius, effects)
+    return _lensing(radius, sigma, delta_sigma, halo.sigma_crit_inf_msun_mpc2, cosmology, z_lens, z_source)
+
+
+def _check(radius: Array, mass_msun: ArrayLike, z_lens: float, z_source: float) -> None:
+    if radius.ndim != 1 or not radius.size or not np.all(np.isfinite(radius) & (radius > 0)):
+        raise ConfigError("radii must be one or more finite numbers above 0 Mpc")
+    if not np.all(np.isfinite(mass_msun) & (np.asarray(mass_msun) > 0)):
+        raise ConfigError(f"a mass must be finite and above 0 Msun, found {mass_msun!r}")
+    if not z_source > z_lens:
+        raise ConfigError(f"the source at z = {z_source:g} is not behind the lens at z = {z_lens:g}")
+
+
+def _has_structure(cosmology: Cosmology) -> bool:
+    return None not in (cosmology.sigma8, cosmology.ns, cosmology.Ob0)
+
+
+def _about_centre(
+    centred: Callable[[Array], Projected], radius: Array, effects: Mapping[str, Any]
+) -> Projected:
+    if "offset_mpc" not in effects:
+        if "offset_distribution" in effects:
+            raise ConfigError("offset_distribution needs offset_mpc, the scale of the offsets")
+        return centred(radius)
+    distribution = str(effects.get("offset_distribution", "fixed"))
+    return miscentring(radius, distribution, float(effects["offset_mpc"]))(centred)
+
+
+def _lensing(
+    radius: Array,
+    sigma: Array,
+    delta_sigma: Array,
+    sigma_crit_inf: float,
+    cosmology: Cosmology,
+    z_lens: float,
+    z_source: float,
+) -> Prediction:
+    b = float(beta_s(cosmology, z_source, z_lens))
+    kappa, gamma = b * sigma / sigma_crit_inf, b * delta_sigma / sigma_crit_inf
+    g = reduced_shear(sigma, delta_sigma, sigma_crit_inf, b, b**2)
+    return Prediction(np.broadcast_to(radius, sigma.shape), sigma, delta_sigma, kappa, gamma, g)
