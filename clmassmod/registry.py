@@ -88,6 +88,16 @@ class Registry:
         return load_object(target)
 
 
+class ProfileRegistry(Registry):
+    """Density profiles: a user's density rho(r) becomes a ``core.profile.Profile`` like the others."""
+
+    def load(self, name: str) -> Any:
+        """Import and return the profile ``name``."""
+        from clmassmod.core.profiles.user import as_profile
+
+        return as_profile(super().load(name), name)
+
+
 READERS = Registry(
     "reader",
     "clmassmod.readers",
@@ -97,7 +107,7 @@ READERS = Registry(
         "profiles": "clmassmod.readers.profiles:Reader",
     },
 )
-PROFILES = Registry(
+PROFILES = ProfileRegistry(
     "density profile",
     "clmassmod.profiles",
     {
@@ -110,14 +120,6 @@ PROFILES = Registry(
         "diemer23": "clmassmod.core.profiles.diemer23:PROFILE",
     },
 )
-
-
-def load_profile(name: str) -> Any:
-    """Return the ``core.profile.Profile`` of a name, or of a user's density or surface density."""
-    from clmassmod.core.profiles.user import as_profile
-
-    return as_profile(PROFILES.load(name), name)
-
 
 CONCENTRATIONS = Registry(
     "concentration relation",

@@ -19,7 +19,7 @@ from clmassmod.cosmology.structure import peak_height
 from clmassmod.cosmology.two_halo import two_halo
 from clmassmod.errors import ConfigError
 from clmassmod.records import Array
-from clmassmod.registry import load_profile
+from clmassmod.registry import PROFILES
 
 EFFECTS = ("two_halo", "offset_mpc", "offset_distribution")
 
@@ -82,7 +82,7 @@ def predict(
     halo = environment(cosmology, z_lens)
     threshold = threshold_density_msun_mpc3(mass_definition, halo)
     c = relation_concentration(cosmology, concentration, mass_definition, mass_msun, z_lens)
-    model: Profile = load_profile(profile)
+    model: Profile = PROFILES.load(profile)
     if "peak_height" in model.needs and "peak_height" not in extra and _has_structure(cosmology):
         extra["peak_height"] = lambda mass: peak_height(cosmology, mass, z_lens)
 

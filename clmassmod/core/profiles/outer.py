@@ -44,10 +44,9 @@ class Outer:
     def density(self, r: Array, r_200m: Array, rho_mean: float) -> Array:
         """Return the density in Msun / Mpc3; ``r_200m`` broadcasts with ``r``."""
         background = rho_mean if self.mean else 0.0
-        rho: Array = np.full(np.broadcast_shapes(np.shape(r), np.shape(r_200m)), background)
         if self.delta > 0:
-            rho += self._power_law(r, r_200m, rho_mean)
-        return rho
+            return background + self._power_law(r, r_200m, rho_mean)
+        return background + np.zeros(np.broadcast_shapes(np.shape(r), np.shape(r_200m)))
 
     def _power_law(self, r: Array, r_200m: Array, rho_mean: float) -> Array:
         core = (self.delta / self.delta_max) ** (1.0 / self.zeta)

@@ -53,8 +53,8 @@ def as_profile(function: Any, name: str) -> Profile:
     unknown = [a for a in required if a not in _FILLED]
     if not positional or unknown:
         raise ConfigError(
-            f"profile {name}: arguments {', '.join(unknown) or '(none)'} need a default; without one a density "
-            f"takes the radius and any of {', '.join(_FILLED)}"
+            f"profile {name}: arguments {', '.join(unknown) or '(none)'} need a default; without one a "
+            f"density takes the radius and any of {', '.join(_FILLED)}"
         )
     names = [a.name for a in arguments]
     return _UserDensity(function, name, names[0] == "x", [n for n in names[1:] if n in _FILLED]).profile()
