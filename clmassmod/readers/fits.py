@@ -24,7 +24,8 @@ def open_fits(path: Path) -> Iterator[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            with fits.open(path, memmap=False, lazy_load_hdus=False) as hdus:
+            # astropy leaves a file open that it cannot parse
+            with path.open("rb") as handle, fits.open(handle, memmap=False, lazy_load_hdus=False) as hdus:
                 yield hdus
     except ReaderError:
         raise

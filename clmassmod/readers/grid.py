@@ -116,7 +116,13 @@ class Reader:
     def halos(self) -> list[HaloInfo]:
         """Return all haloes, checked, in the file's order."""
         images = self.images
-        return make_halos(images.source, images.ids, images.z, images.parents, images.extra)
+        halos = make_halos(images.source, images.ids, images.z, images.parents, images.extra)
+        self._unit(0)
+        size, unit = images.pixel(0)
+        self._parse(self.options.pixel_unit or unit or "Mpc", "the pixel's side")
+        if not size > 0:
+            raise ReaderError(f"{self.path}: the pixel's side is {size:g}")
+        return halos
 
     def prepare(self) -> dict[str, Array]:
         """Return nothing: each map stands alone."""
@@ -181,16 +187,22 @@ class Reader:
                 f"{self.path}: {self.options.map!r} states no unit; set simulation.options.unit, such as "
                 "'Msun / Mpc2', or simulation.options.quantity: kappa"
             )
-        unit = parse_unit(text or "")
+        unit = self._parse(text or "", f"{self.options.map!r}")
         if (quantity == "sigma") != (unit.mass == 1) and quantity != "auto":
             raise ReaderError(
                 f"{self.path}: {self.options.map!r} is in {text!r}, which does not fit quantity {quantity!r}"
             )
-        if unit.mass == 0 and (unit.length or unit.angle):
+        if (unit.mass, unit.length, unit.angle) not in ((1, -2, 0), (0, 0, 0)):
             raise ReaderError(
                 f"{self.path}: {self.options.map!r} is in {text!r}, neither surface density nor convergence"
             )
         return unit
+
+    def _parse(self, text: str, what: str) -> Unit:
+        try:
+            return parse_unit(text)
+        except ReaderError as error:
+            raise ReaderError(f"{self.path}: {what}: {error}") from None
 
     def _to_infinity(self, halo: HaloInfo) -> float:
         share = float(beta_s(self.cosmology, self.options.z_source or np.inf, halo.z))
@@ -203,7 +215,7 @@ class Reader:
 
     def _pixel_mpc(self, row: int, halo: HaloInfo, d_lens_mpc: float) -> float:
         size, text = self.images.pixel(row)
-        unit = parse_unit(self.options.pixel_unit or text or "Mpc")
+        unit = self._parse(self.options.pixel_unit or text or "Mpc", "the pixel's side")
         if unit.angle:
             factor = unit.to_internal(self.cosmology.h, halo.z, angle=1) * d_lens_mpc
         else:

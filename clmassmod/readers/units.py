@@ -31,8 +31,13 @@ _BASE = {
     "arcmin": ("angle", ARCMIN_RAD),
     "arcsec": ("angle", ARCSEC_RAD),
 }
-_TOKEN = re.compile(r"([A-Za-z_]+)(?:\s*(?:\*\*|\^)?\s*\(?([+-]?\d+)\)?)?")
-_NUMBER = re.compile(r"\d+(?:\.\d*)?(?:e[+-]?\d+|\^\d+)?")
+_TOKEN = re.compile(
+    r"\s*(?:(?P<number>\d+(?:\.\d*)?(?:[eE][+-]?\d+|\^\d+)?)|(?P<name>[A-Za-z_]+)"
+    r"|(?P<open>\()|(?P<close>\))|(?P<divide>/)|(?P<times>[*.](?!\*)))"
+)
+_POWER = re.compile(r"\s*(?:(?:\*\*|\^)\s*\(?([+-]?\d+)\)?|([+-]?\d+))")
+_KIND = re.compile(r"\b(?:comoving|physical|proper)\b", re.IGNORECASE)
+_COMOVING = ("cmpc", "ckpc", "cpc")
 
 
 @dataclass(frozen=True)
@@ -71,53 +76,95 @@ class Unit:
 def parse_unit(text: str) -> Unit:
     """Return the unit that a text describes.
 
-    Text after a comma or colon, or in parentheses after the unit, is a comment; the word "comoving" in
-    it, or a unit such as cMpc, makes lengths comoving.
+    A slash divides by the one name or bracket that follows it. Text after a comma, colon or semicolon is
+    a comment, and so is a bracket with a word that is no unit; the word "comoving" anywhere, or a unit such as cMpc, makes lengths comoving.
 
     Raises
     ------
     ReaderError
         For a word that is not a unit.
     """
-    comoving = "comoving" in text.lower()
-    plain = re.sub(r"\([^()\d]*\)", " ", text)  # a comment in parentheses
-    plain = re.split(r"[,:;]|\bcomoving\b|\bphysical\b", plain)[0].strip()
-    powers = {"mass": 0, "length": 0, "angle": 0}
-    factor, h_power = 1.0, 0
-    position, sign = 0, 1
-    while position < len(plain):
-        character = plain[position]
-        if character in " *.()":
-            position += 1
-            continue
-        if character == "/":
-            sign, position = -1, position + 1
-            continue
-        number = _NUMBER.match(plain, position)
-        if number:
-            value = number[0]
-            factor *= (float(value.partition("^")[0]) ** float(value.partition("^")[2] or 1.0)) ** sign
-            position, sign = number.end(), 1
-            continue
-        token = _TOKEN.match(plain, position)
-        if token is None:
-            raise _unknown(text, plain[position:])
-        name, power = token[1], sign * int(token[2] or 1)
-        position, sign = token.end(), 1
-        if name == "h":
-            h_power += power
-            continue
-        if name.lower() in ("cmpc", "ckpc", "cpc"):
-            name, comoving = name[1:], True
-        if name.lower() not in _BASE:
-            raise _unknown(text, name)
-        dimension, size = _BASE[name.lower()]
-        powers[dimension] += power
-        factor *= size**power
-    return Unit(text, factor, **powers, h=h_power, comoving=comoving)
-
-
-def _unknown(text: str, word: str) -> ReaderError:
-    return ReaderError(
-        f"unit {text!r}: {word!r} is not known (known: Msun, Mpc, kpc, pc, rad, deg, arcmin, arcsec, h)"
+    plain = re.sub(r"\([^()]*\)", _drop_comment, text)
+    plain = _KIND.sub(" ", re.split(r"[,:;]", plain)[0]).strip()
+    parser = _Parser(text, plain)
+    powers = parser.expression()
+    if parser.position < len(plain):
+        raise parser.error()
+    comoving = parser.comoving or "comoving" in text.lower()
+    return Unit(
+        text,
+        powers["factor"],
+        **{k: int(powers[k]) for k in ("mass", "length", "angle", "h")},
+        comoving=comoving,
     )
+
+
+def _drop_comment(match: re.Match[str]) -> str:
+    words = re.findall(r"[A-Za-z_]+", match[0])
+    return match[0] if all(w == "h" or w.lower() in _BASE or w.lower() in _COMOVING for w in words) else " "
+
+
+class _Parser:
+    """Recursive descent: expression = {["/"] item}, item = (number | name | "(" expression ")") [power]."""
+
+    def __init__(self, text: str, plain: str) -> None:
+        self.text, self.plain, self.position, self.comoving = text, plain, 0, False
+
+    def error(self) -> ReaderError:
+        rest = self.plain[self.position :].strip()
+        return ReaderError(
+            f"unit {self.text!r}: {rest!r} is not known "
+            "(known: Msun, Mpc, kpc, pc, rad, deg, arcmin, arcsec, h)"
+        )
+
+    def expression(self) -> dict[str, float]:
+        total = {"factor": 1.0, "mass": 0.0, "length": 0.0, "angle": 0.0, "h": 0.0}
+        sign = 1
+        while self.position < len(self.plain):
+            match = _TOKEN.match(self.plain, self.position)
+            if match is None:
+                raise self.error()
+            if match["close"]:
+                break
+            if match["divide"] or match["times"]:
+                self.position, sign = match.end(), -1 if match["divide"] else 1
+                continue
+            item = self._item(match)
+            power = sign * self._power()
+            total["factor"] *= item.pop("factor") ** power
+            for key, value in item.items():
+                total[key] += power * value
+            sign = 1
+        return total
+
+    def _item(self, match: re.Match[str]) -> dict[str, float]:
+        if match["open"]:
+            self.position = match.end()
+            inner = self.expression()
+            closing = _TOKEN.match(self.plain, self.position)
+            if closing is None or not closing["close"]:
+                raise self.error()
+            self.position = closing.end()
+            return inner
+        if match["number"]:
+            base, _, exponent = match["number"].partition("^")
+            self.position = match.end()
+            return {"factor": float(base) ** float(exponent or 1)}
+        name = match["name"]
+        if name == "h":
+            self.position = match.end()
+            return {"factor": 1.0, "h": 1.0}
+        if name.lower() in _COMOVING:
+            name, self.comoving = name[1:], True
+        if name.lower() not in _BASE:
+            raise self.error()
+        self.position = match.end()
+        dimension, size = _BASE[name.lower()]
+        return {"factor": size, dimension: 1.0}
+
+    def _power(self) -> int:
+        match = _POWER.match(self.plain, self.position)
+        if match is None:
+            return 1
+        self.position = match.end()
+        return int(match[1] or match[2])
