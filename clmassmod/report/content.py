@@ -67,7 +67,7 @@ def collect_warnings(report: ReportInput, rows: Sequence[SummaryRow]) -> list[tu
             if number[kind]:
                 total = analysis.n_halos + len(analysis.failed)
                 found.setdefault(f"{number[kind]:,} of {total:,} {meaning}", []).append(analysis.name)
-        for remark in analysis.remarks:
+        for remark in (*analysis.remarks, *_definitions(analysis)):
             found.setdefault(remark, []).append(analysis.name)
     for row in rows:
         where = f"{row.analysis}, {row.bin}"
@@ -80,6 +80,18 @@ def collect_warnings(report: ReportInput, rows: Sequence[SummaryRow]) -> list[tu
         if 0 < row.n_halos < 10:
             found.setdefault("fewer than 10 haloes", []).append(where)
     return list(found.items())
+
+
+def _definitions(analysis: AnalysisResult) -> list[str]:
+    fitted = str(analysis.config.get("mass_definition", ""))
+    others = {str(p.metadata.get("mass_definition", fitted)) for p in analysis.comparisons.values()} - {
+        fitted
+    }
+    return [
+        f"the bias is that of {other} masses, the best fits are {fitted}: no figure of one against the other"
+        for other in sorted(others)
+        if fitted
+    ]
 
 
 def caveats(report: ReportInput) -> list[str]:

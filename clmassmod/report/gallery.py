@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.figure import Figure
 
@@ -13,7 +13,8 @@ from clmassmod.report.inputs import AnalysisResult, ReportInput
 from clmassmod.report.summary import SummaryRow
 
 MOST_BINS_TOGETHER = 24  # in one figure; beyond, one for each binning
-MOST_ON_PAGE = 12  # panels of one analysis; the others are files beside the page
+MOST_ON_PAGE = 12  # panels of one group; the others are files beside the page
+MOST_ANALYSES_ON_PAGE = 6  # with figures of their own on the page; the others have files
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,13 @@ class Panel:
 
 @dataclass(frozen=True)
 class Group:
-    """Figures that belong together; ``n_on_page`` of them are on the page."""
+    """Figures that belong together, of one ``analysis`` unless that is empty."""
 
     key: str
     title: str
     caption: str
     panels: Sequence[Panel]
+    analysis: str = ""
 
     @property
     def on_page(self) -> Sequence[Panel]:
@@ -69,12 +71,16 @@ def _unique_names(found: list[Group]) -> list[Group]:
             n = taken[panel.name] = taken.get(panel.name, 0) + 1
             name = panel.name if n == 1 else f"{panel.name}-x{n}"
             panels.append(Panel(name, panel.description, panel.svg))
-        result.append(Group(group.key, group.title, group.caption, panels))
+        result.append(replace(group, panels=panels))
     return result
 
 
 def _panel(figure: Figure, description: str, *name: str) -> Panel:
     return Panel(file_name(*name), description, style.to_svg(figure))
+
+
+def _of(analysis: AnalysisResult, kind: str, title: str, caption: str, panels: list[Panel]) -> Group:
+    return Group(file_name(kind, analysis.name), f"{title}: {analysis.name}", caption, panels, analysis.name)
 
 
 def _binnings(rows: Sequence[SummaryRow]) -> Iterator[tuple[str, list[SummaryRow]]]:
@@ -166,9 +172,7 @@ def _distributions(analysis: AnalysisResult) -> Group:
         "Dashed: the lognormal population of lensing masses that the ensemble found. Line with band: the "
         "same population seen with the haloes' errors (taken as normal), to be compared with the histogram."
     )
-    return Group(
-        file_name("masses-of", analysis.name), f"Masses of each bin: {analysis.name}", caption, panels
-    )
+    return _of(analysis, "masses-of", "Masses of each bin", caption, panels)
 
 
 def _examples(analysis: AnalysisResult) -> Group:
@@ -187,4 +191,4 @@ def _examples(analysis: AnalysisResult) -> Group:
         "Tangential profile with the errors of the fit, the best-fit model through the fitted radii, "
         "and the cross component, which lensing leaves at zero."
     )
-    return Group(file_name("profiles-of", analysis.name), f"Example haloes: {analysis.name}", caption, panels)
+    return _of(analysis, "profiles-of", "Example haloes", caption, panels)

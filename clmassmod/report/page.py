@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from clmassmod.report import content
 from clmassmod.report.formats import summary_latex
-from clmassmod.report.gallery import Group, Panel, groups
+from clmassmod.report.gallery import MOST_ANALYSES_ON_PAGE, Group, Panel, groups
 from clmassmod.report.inputs import ReportInput
 from clmassmod.report.style import inline_svg
 from clmassmod.report.summary import SummaryRow, summary_csv, summary_rows
@@ -49,6 +49,7 @@ def render(report: ReportInput, rows: Sequence[SummaryRow], found: Sequence[Grou
     report, rows, found
         The campaign, its `summary_rows` and the `groups` of its figures.
     """
+    shown = ["", *(analysis.name for analysis in report.analyses[:MOST_ANALYSES_ON_PAGE])]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("clmassmod", "templates"),
         autoescape=True,
@@ -67,7 +68,8 @@ def render(report: ReportInput, rows: Sequence[SummaryRow], found: Sequence[Grou
         csv_link=_data_link("text/csv", summary_csv(rows)),
         latex_link=_data_link("text/x-tex", summary_latex(rows)),
         compared=any(row.has_bias for row in rows),
-        groups=_groups(found),
+        groups=_groups([group for group in found if group.analysis in shown]),
+        n_analyses_left_out=len(report.analyses) - len(shown[1:]),
         selection=list(report.selection.items()),
         analyses=[content.analysis_counts(analysis) for analysis in report.analyses],
         failures=[entry for analysis in report.analyses for entry in content.failures(analysis)],

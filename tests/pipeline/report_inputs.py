@@ -1,6 +1,7 @@
 """Synthetic results, with everything that goes wrong on real ones."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -80,7 +81,7 @@ def analysis(name="shape", n=240, seed=1, truth=True, definition="200c"):
         label: ids[(table["z"] >= lo) & (table["z"] < hi)]
         for label, lo, hi in (("z0.2-0.5", 0.2, 0.5), ("z0.5-1.0", 0.5, 1.0))
     }
-    edges = list(zip(EDGES, EDGES[1:], strict=False))
+    edges = list(pairwise(EDGES))
     true_bins = {
         f"true_mass_{i}": ids[(true_mass >= lo) & (true_mass < hi)] for i, (lo, hi) in enumerate(edges)
     }
@@ -146,3 +147,23 @@ def campaign(*analyses, **changes):
         "binning_of": binning,
     }
     return ReportInput(**{**fields, **changes})
+
+
+def with_bins(result, *labels, examples=0):
+    """Return a result cut down to some bins and examples, for what does not depend on their number."""
+
+    def cut(mapping):
+        return {label: mapping[label] for label in labels if label in mapping}
+
+    return replace(
+        result,
+        bins=cut(result.bins),
+        ensembles=cut(result.ensembles),
+        comparisons=cut(result.comparisons),
+        examples=result.examples[:examples],
+    )
+
+
+def two_analyses():
+    """Return a campaign whose second analysis has but one bin."""
+    return campaign(analysis(), with_bins(analysis("diemer", seed=2), "all"))
