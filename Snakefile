@@ -1,0 +1,52 @@
+"""clmassmod: from the haloes of a simulation to the bias and scatter of their lensing masses.
+
+The configuration is read and checked here, the jobs are in workflow/rules, and what they do is in the package.
+"""
+
+import sys
+
+from snakemake.utils import min_version
+
+from clmassmod.errors import ClmassmodError
+from clmassmod.steps.campaign import prepare
+
+min_version("9.0")
+
+# The default is read only where no other was given: Snakemake would merge the two.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/default.yaml"
+
+
+# For `snakemake --sdm apptainer`; see envs/clmassmod.def.
+container: "envs/clmassmod.sif"
+
+
+dry_run = workflow.output_settings.dryrun
+try:
+    campaign = prepare(
+        config,
+        main_process=workflow.is_main_process,
+        source=", ".join(map(str, workflow.configfiles)),
+        project=workflow.basedir,
+        dry_run=dry_run,
+    )
+except ClmassmodError as error:
+    sys.exit(f"clmassmod: {error}")  # an exception would be shown with a traceback
+
+
+include: "workflow/rules/common.smk"
+
+
+rule all:
+    """Every halo, every bin, and the report."""
+    default_target: True
+    input:
+        all_shards,
+        expand(BINS, analysis=campaign.analyses),
+        REPORT,
+
+
+include: "workflow/rules/halos.smk"
+include: "workflow/rules/populations.smk"
+include: "workflow/rules/report.smk"
