@@ -15,6 +15,7 @@ from clmassmod.core.fields import CircularField, LensingField
 from clmassmod.core.interpolate import bicubic
 from clmassmod.core.massdef import threshold_density_msun_mpc3
 from clmassmod.cosmology import Cosmology
+from clmassmod.cosmology.concentration import load_relation
 from clmassmod.cosmology.mass_function import draw_masses
 from clmassmod.errors import ReaderError
 from clmassmod.readers.common import make_halos
@@ -111,6 +112,11 @@ class Reader:
 
     def halos(self) -> list[HaloInfo]:
         """Return all haloes; their masses are in ``truth`` alone."""
+        load_relation(self.options.concentration)
+        if self._list is None and self.options.mass_function != "flat":
+            self.cosmology.require(
+                "sigma8", "ns", "Ob0", purpose=f"mass function {self.options.mass_function}"
+            )
         parents = None if self._list is None else self._list.parents
         return make_halos(self.path or "reader 'analytic'", self._ids, self._z, parents)
 

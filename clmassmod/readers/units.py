@@ -77,7 +77,8 @@ def parse_unit(text: str) -> Unit:
     """Return the unit that a text describes.
 
     A slash divides by the one name or bracket that follows it. Text after a comma, colon or semicolon is
-    a comment, and so is a bracket with a word that is no unit; the word "comoving" anywhere, or a unit such as cMpc, makes lengths comoving.
+    a comment, and so is a bracket with a word that is no unit; the word "comoving" anywhere, or a unit
+    such as cMpc, makes lengths comoving.
 
     Raises
     ------
