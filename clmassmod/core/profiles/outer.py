@@ -55,7 +55,8 @@ class Outer:
 
     def _scale(self, r_200m: Array) -> Array:
         """Return the radius where the power law levels off."""
-        return self.pivot * r_200m * (self.delta / self.delta_max) ** (1.0 / self.slope)
+        levelling = (self.delta / self.delta_max) ** (1.0 / self.slope)
+        return np.asarray(self.pivot * levelling * r_200m)
 
     def enclosed_mass(self, r: Array, r_200m: Array, rho_mean: float) -> Array:
         """Return the mass inside spheres in Msun, arrays (mass, bin)."""
