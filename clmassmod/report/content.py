@@ -70,7 +70,7 @@ def collect_warnings(report: ReportInput, rows: Sequence[SummaryRow]) -> list[tu
         for remark in (*analysis.remarks, *_definitions(analysis)):
             found.setdefault(remark, []).append(analysis.name)
     for row in rows:
-        where = f"{row.analysis}, {row.bin}"
+        where = f"{row.analysis}/{row.bin}"
         for text in row.warnings:
             found.setdefault(text, []).append(where)
         if row.has_bias and row.n_no_truth:

@@ -59,10 +59,11 @@ def mass_distribution(
         axes.hist(scale.forward(mass), list(edges), color=style.SERIES[0], alpha=0.35, label="haloes")
         if population is not None:
             _draw_population(axes, edges, error, population, scale)
-        axes.axvline(0.0, color=style.MUTED, lw=0.8)
-        axes.set_xlim(edges[0], edges[-1])
+        if edges[0] < 0:
+            axes.axvline(0.0, color=style.MUTED, lw=0.8)
         ticks = scale.ticks(edges[0], edges[-1])
         axes.set_xticks(scale.forward(ticks), [f"{tick:g}" for tick in ticks])
+        axes.set_xlim(edges[0], edges[-1])
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         figure.legend(loc="outside lower left", ncols=2)
     return figure
@@ -87,9 +88,15 @@ class MassScale(NamedTuple):
 
     def ticks(self, low: float, high: float) -> Array:
         """Return round masses between two places that are not too close to each other."""
-        powers = 10.0 ** np.arange(-2, 4)
-        above = (np.array([[1.0], [2.0], [5.0]]) * powers).T.ravel()
-        chosen = [0.0]
+        for digits in ([1.0, 2.0, 5.0], [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0]):
+            chosen = self._ticks(low, high, digits)
+            if len(chosen) > 3:
+                break
+        return np.array(sorted(chosen))
+
+    def _ticks(self, low: float, high: float, digits: list[float]) -> list[float]:
+        above = np.outer(10.0 ** np.arange(-2, 4), digits).ravel()
+        chosen = [0.0] if low < 0 < high else []
         for sign in (1.0, -1.0):
             last = 0.0
             for tick in sign * above:
@@ -97,33 +104,35 @@ class MassScale(NamedTuple):
                 if low < place < high and abs(place - last) > 0.07 * (high - low):
                     chosen.append(float(tick))
                     last = place
-        return np.array(sorted(chosen))
+        return chosen
 
 
 def _histogram_edges(places: Array) -> Array:
     low, high = float(places.min()), float(places.max())
     pad = 0.04 * (high - low) or 0.5
     n = int(np.clip(2 * len(places) ** 0.4, 6, 40))
-    return np.linspace(min(low - pad, 0.0), high + pad, n + 1)
+    return np.linspace(low - pad, high + pad, n + 1)
 
 
 def _draw_population(
     axes: Axes, edges: Array, error: Array, population: Population, scale: MassScale
 ) -> None:
+    highest = axes.get_ylim()[1]
     places = np.linspace(edges[0], edges[-1], _LINES + 1)
     mass = scale.back(places)
     per_bin = len(error) * (edges[1] - edges[0]) * scale.slope(mass)  # density in mass to haloes a bin
     chosen = np.linspace(0, len(population.scatter) - 1, min(_DRAWS, len(population.scatter))).astype(int)
-    draws = list(zip(population.mean_ln_mass[chosen], population.scatter[chosen], strict=True))
-    observed = np.array([expected_density(mass, error, mean, spread) for mean, spread in draws]) * per_bin
+    draws = (population.mean_ln_mass[chosen], population.scatter[chosen])
+    observed = expected_density(mass, error, *draws) * per_bin
     lo, middle, hi = np.quantile(observed, [0.5 - LEVEL / 2, 0.5, 0.5 + LEVEL / 2], axis=0)
     axes.fill_between(places, lo, hi, color=style.SERIES[1], alpha=0.3, lw=0)
     axes.plot(places, middle, color=style.SERIES[1], label="ensemble with errors")
     mean, spread = (float(np.median(x)) for x in (population.mean_ln_mass, population.scatter))
     alone = _lognormal_density(mass, mean, spread) * per_bin
     axes.plot(places, alone, color=style.INK, lw=1.2, ls=(0, (4, 2)), label="ensemble")
-    highest = max(axes.get_ylim()[1], float(hi.max()))
-    axes.set_ylim(0, 1.15 * min(max(highest, float(alone.max())), 2 * highest))
+    highest = max(highest, float(hi.max()))
+    # A population much narrower than the errors would flatten all the rest.
+    axes.set_ylim(0, 1.05 * min(max(highest, float(alone.max())), 1.5 * highest))
 
 
 def _lognormal_density(mass: Array, mean_ln_mass: float, scatter: float) -> Array:
@@ -135,8 +144,8 @@ def _lognormal_density(mass: Array, mean_ln_mass: float, scatter: float) -> Arra
     return density
 
 
-def expected_density(mass: Array, error: Array, mean_ln_mass: float, scatter: float) -> Array:
-    """Return the density of best-fit masses: the population seen with normal errors.
+def expected_density(mass: Array, error: Array, mean_ln_mass: Array, scatter: Array) -> Array:
+    """Return the density of best-fit masses: populations seen with normal errors.
 
     Parameters
     ----------
@@ -144,19 +153,24 @@ def expected_density(mass: Array, error: Array, mean_ln_mass: float, scatter: fl
         Where to evaluate (node,), and the haloes' errors (halo,), both in 1e14 Msun. At most 50
         quantiles of the errors are used.
     mean_ln_mass, scatter
-        The population, ln(M / Msun) ~ N(mean, scatter²).
+        The populations, ln(M / Msun) ~ N(mean, scatter²), both (draw,).
 
     Returns
     -------
     array
-        Shape (node,), per 1e14 Msun, averaged over the haloes.
+        Shape (draw, node), per 1e14 Msun, averaged over the haloes.
     """
-    nodes, weights = np.polynomial.hermite_e.hermegauss(24)
-    true_mass = np.exp(mean_ln_mass + scatter * nodes) / style.MASS_UNIT
-    weights = weights / weights.sum()
+    mean, spread = mean_ln_mass[:, None], scatter[:, None]
+    low, high = float((mean - 5 * spread).min()), float((mean + 5 * spread).max())
+    # A trapezoid sum of a normal density is exact to 1e-6 with steps of its width.
+    n = int(np.clip((high - low) / (0.8 * spread.min()), _LINES, 10 * _LINES))
+    ln_mass = np.linspace(low, high, n + 1)
+    weights = np.exp(-0.5 * ((ln_mass - mean) / spread) ** 2)
+    weights /= weights.sum(axis=1, keepdims=True)
     errors = np.quantile(error, (np.arange(50) + 0.5) / 50) if len(error) > 50 else error
-    kernel = np.zeros((len(mass), len(nodes)))
+    distance = mass - np.exp(ln_mass - np.log(style.MASS_UNIT))[:, None]
+    kernel = np.zeros_like(distance)  # (population, node)
     for sigma in errors:
-        kernel += np.exp(-0.5 * ((mass[:, None] - true_mass) / sigma) ** 2) / (np.sqrt(2 * np.pi) * sigma)
-    density: Array = kernel @ weights / len(errors)
+        kernel += np.exp(-0.5 * (distance / sigma) ** 2) / (np.sqrt(2 * np.pi) * sigma)
+    density: Array = weights @ kernel / len(errors)
     return density

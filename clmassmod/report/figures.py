@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from clmassmod.posterior import Posterior
 from clmassmod.records import HaloFit
 from clmassmod.report import style
-from clmassmod.report.summary import LEVEL
+from clmassmod.report.summary import LEVEL, scatter_is_limit
 
 Array = NDArray[np.float64]
 _AXIS_LABEL = {
@@ -58,8 +58,7 @@ def shear_profile(fit: HaloFit) -> Figure:
             label="tangential",
         )
         _draw_model(axes, fit, unit)
-        if radius.size and radius.max() / radius.min() > 4:
-            style.log_axis(axes, "x")
+        style.log_axis(axes, "x")
         axes.set_xlabel("radius [Mpc]")
         axes.set_ylabel(_AXIS_LABEL[profile.observable])
         axes.set_title(style.plain(f"{fit.halo_id}   z = {fit.z:.3g}"))
@@ -89,15 +88,27 @@ def model_curve(radius_mpc: Array, value: Array) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class Relation:
-    """M_lens = b M_true with lognormal scatter, as posterior draws (draw,); they are joint."""
+    """M_lens = b M_true with lognormal scatter: medians and ends of the 68 % interval of b.
 
-    ln_bias: Array
-    scatter: Array
+    With ``is_limit``, ``scatter`` is a 95 % upper limit.
+    """
+
+    bias: float
+    bias_lo: float
+    bias_hi: float
+    scatter: float
+    is_limit: bool = False
 
     @classmethod
     def of(cls, posterior: Posterior) -> Relation:
         """Return the relation that the bias of a bin describes."""
-        return cls(posterior.samples["ln_bias"], posterior.samples["scatter"])
+        ln_bias, scatter = posterior.marginals["ln_bias"], posterior.marginals["scatter"]
+        lo, hi = ln_bias.interval(LEVEL)
+        limit = scatter_is_limit(posterior)
+        middle, low, high = np.exp([ln_bias.median, lo, hi])
+        return cls(
+            float(middle), float(low), float(high), scatter.quantile(0.95) if limit else scatter.median, limit
+        )
 
 
 def mass_relation(
@@ -115,7 +126,7 @@ def mass_relation(
         Shape (halo,) [Msun]. Haloes with a mass that is not finite are left out; those whose lensing
         mass is not above the lower edge, the negative ones among them, are drawn on it as triangles.
     relation
-        Median and 68 % band of b M_true, and within it and beyond the band of b exp(±σ) M_true.
+        Drawn as b M_true with its 68 % band, and the wider band b exp(±σ) M_true.
     title, mass_definition
         For the heading and the axes.
     """
@@ -174,17 +185,17 @@ def _scatter_points(axes: Axes, true_mass: Array, lens_mass: Array, limits: tupl
 
 
 def _draw_relation(axes: Axes, span: Array, relation: Relation) -> None:
-    lo, middle, hi = np.exp(np.quantile(relation.ln_bias, [0.5 - LEVEL / 2, 0.5, 0.5 + LEVEL / 2]))
-    scatter = float(np.median(relation.scatter))
     colour = style.SERIES[1]
+    sign, after = ("<", " (95 %)") if relation.is_limit else ("=", "")
+    scatter = f"{relation.scatter:.2f}" if relation.scatter > 0.095 else f"{relation.scatter:.2g}"
     axes.fill_between(
         span,
-        middle * np.exp(-scatter) * span,
-        middle * np.exp(scatter) * span,
+        relation.bias * np.exp(-relation.scatter) * span,
+        relation.bias * np.exp(relation.scatter) * span,
         color=colour,
         alpha=0.16,
         lw=0,
-        label=f"scatter σ = {scatter:.2f}",
+        label=f"scatter σ {sign} {scatter}{after}",
     )
-    axes.fill_between(span, lo * span, hi * span, color=colour, alpha=0.4, lw=0)
-    axes.plot(span, middle * span, color=colour, label=f"bias b = {middle:.3f}")
+    axes.fill_between(span, relation.bias_lo * span, relation.bias_hi * span, color=colour, alpha=0.4, lw=0)
+    axes.plot(span, relation.bias * span, color=colour, label=f"bias b = {relation.bias:.3f}")

@@ -43,7 +43,7 @@ def headings(rows: Sequence[SummaryRow]) -> list[str]:
 def scatter_cell(row: SummaryRow) -> str:
     """Return the scatter with its interval, or an upper limit where it reaches its prior's lower edge."""
     if row.scatter_is_limit and math.isfinite(row.scatter_upper_95):
-        return f"< {row.scatter_upper_95:.{decimals(row.scatter_hi - row.scatter_lo)}f} (95 %)"
+        return f"< {row.scatter_upper_95:.2g} (95 %)"
     return with_interval(row.scatter, row.scatter_lo, row.scatter_hi)
 
 
@@ -79,7 +79,11 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _warning_lines(rows: Sequence[SummaryRow]) -> list[str]:
-    return [f"! {row.analysis}, {row.bin}: {text}" for row in rows for text in row.warnings]
+    places: dict[str, list[str]] = {}
+    for row in rows:
+        for text in row.warnings:
+            places.setdefault(text, []).append(f"{row.analysis}/{row.bin}")
+    return [f"! {text} ({', '.join(where)})" for text, where in places.items()]
 
 
 def print_summary(rows: Sequence[SummaryRow], stream: TextIO | None = None) -> None:
@@ -162,5 +166,5 @@ def _latex_interval(value: float, lo: float, hi: float) -> str:
 
 def _latex_scatter(row: SummaryRow) -> str:
     if row.scatter_is_limit and math.isfinite(row.scatter_upper_95):
-        return f"$<{row.scatter_upper_95:.{decimals(row.scatter_hi - row.scatter_lo)}f}$"
+        return f"$<{row.scatter_upper_95:.2g}$"
     return _latex_interval(row.scatter, row.scatter_lo, row.scatter_hi)

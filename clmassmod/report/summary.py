@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 from clmassmod.posterior import Posterior
 from clmassmod.report.inputs import AnalysisResult, ReportInput
 
-_SCATTER_LIMIT = re.compile(r"comparison: the posterior of (ln_)?scatter touches the lower edge")
+_TWO_SIGMA = math.exp(-2.0)  # likelihood ratio
 LEVEL = 0.68  # of all intervals, equal-tailed
 DIGITS = 9  # significant digits of the CSV
 
@@ -27,7 +26,8 @@ class SummaryRow:
     ``ln_bias`` and its error are posterior mean and standard deviation; ``bias`` (= M_lens / M_true),
     ``scatter`` (of ln M_lens at fixed true mass) and ``ensemble_scatter`` (of ln M_lens over the bin,
     known without truth) are medians, with equal-tailed 68 % intervals; ``scatter_upper_95`` lies above
-    95 % of the posterior, for a scatter that cannot be told from the lower edge of its prior.
+    95 % of the posterior, and ``scatter_is_limit`` says that it is all that can be said: that the
+    marginal likelihood at the lower edge of the prior is within exp(-2) of its peak (2 sigma).
     ``mean_ln_mass`` is the posterior mean of the ensemble's mean ln(M_lens / Msun).
 
     ``n_halos`` counts the members that could be fitted, ``n_no_truth`` those of them without a true
@@ -48,6 +48,7 @@ class SummaryRow:
     scatter_lo: float
     scatter_hi: float
     scatter_upper_95: float
+    scatter_is_limit: bool
     mean_ln_mass: float
     mean_ln_mass_err: float
     ensemble_scatter: float
@@ -65,14 +66,6 @@ class SummaryRow:
     true_mass_max_msun: float
     binning: str
     warnings: tuple[str, ...]
-
-    @property
-    def scatter_is_limit(self) -> bool:
-        """Whether the scatter's posterior reaches the lower edge of its prior."""
-        return any(
-            text.startswith("comparison: ") and "scatter" in text and "lower edge" in text
-            for text in self.warnings
-        )
 
     @property
     def has_bias(self) -> bool:
@@ -144,7 +137,8 @@ def _mean_log(masses: np.ndarray) -> float:
 
 def _bias_columns(posterior: Posterior | None) -> dict[str, Any]:
     if posterior is None:
-        return dict.fromkeys(COLUMNS[COLUMNS.index("ln_bias") : COLUMNS.index("mean_ln_mass")], math.nan)
+        names = COLUMNS[COLUMNS.index("ln_bias") : COLUMNS.index("mean_ln_mass")]
+        return {**dict.fromkeys(names, math.nan), "scatter_is_limit": False}
     ln_lo, ln_hi = posterior.interval(LEVEL)["ln_bias"]
     lo, hi = posterior.interval(LEVEL)["scatter"]
     return {
@@ -157,7 +151,20 @@ def _bias_columns(posterior: Posterior | None) -> dict[str, Any]:
         "scatter_lo": float(lo),
         "scatter_hi": float(hi),
         "scatter_upper_95": posterior.marginals["scatter"].quantile(0.95),
+        "scatter_is_limit": scatter_is_limit(posterior),
     }
+
+
+def scatter_is_limit(posterior: Posterior) -> bool:
+    """Whether the scatter cannot be told from the lower edge of its prior, which is flat in ln scatter."""
+    marginal = posterior.marginals.get("ln_scatter")
+    if marginal is None:
+        return False
+    if marginal.density is not None:
+        density = marginal.density
+    else:  # draws alone: the sampler's prior range ends at the lowest
+        density = np.histogram(marginal.samples, bins=25)[0].astype(float)
+    return bool(density[0] > _TWO_SIGMA * density.max())
 
 
 def _ensemble_columns(posterior: Posterior | None) -> dict[str, Any]:

@@ -22,6 +22,17 @@ def posterior(rng, centre, width, names, warnings=(), **metadata):
     return Posterior(marginals, warnings=warnings, metadata=metadata)
 
 
+def at_the_edge(comparison, low=0.01, high=0.3):
+    """Return a comparison whose scatter is uniform in its logarithm down to the prior's edge."""
+    x = np.linspace(np.log(low), np.log(high), 101)
+    density = np.where(x < x[-1], 1.0, 0.0)
+    draws = np.random.default_rng(8).uniform(x[0], x[-1], 1000)
+    ln_scatter = Marginal.from_density("ln_scatter", x, density, draws)
+    scatter = {"ln_scatter": ln_scatter, "scatter": ln_scatter.exponential("scatter")}
+    edge = ("the posterior of scatter touches the lower edge of its prior, 0.01",)
+    return replace(comparison, marginals={**comparison.marginals, **scatter}, warnings=edge)
+
+
 def example(halo_id, rng, observable="g_t"):
     radius = np.linspace(0.5, 2.5, 10)
     scale = 1.0 if observable == "g_t" else 3e15
@@ -103,8 +114,7 @@ def analysis(name="shape", n=240, seed=1, truth=True, definition="200c"):
             comparisons[label] = posterior(
                 rng, (LN_BIAS, SCATTER), (0.02, 0.03), names, mass_definition=definition
             )
-        edge = ("the posterior of scatter touches the lower edge of its prior, 0.01",)
-        comparisons["z0.5-1.0"] = replace(comparisons["z0.5-1.0"], warnings=edge)
+        comparisons["z0.5-1.0"] = at_the_edge(comparisons["z0.5-1.0"])
     return AnalysisResult(
         name=name,
         config={

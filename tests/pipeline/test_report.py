@@ -40,6 +40,7 @@ from clmassmod.report.summary import COLUMNS, counts
 ASKED_COLUMNS = (
     "analysis,bin,n_halos,n_failed,ln_bias,ln_bias_err,bias,bias_lo,bias_hi,scatter,scatter_lo,scatter_hi,"
 )
+RELATION = Relation(np.exp(LN_BIAS), 0.9, 0.95, SCATTER)
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> ${7*7} {{ 7*7 }} </style> & _%#"
 
 
@@ -111,11 +112,15 @@ def test_without_truth_there_is_no_bias(tmp_path):
 def test_scatter_at_the_edge_of_its_prior_is_a_limit():
     rows = {r.bin: r for r in summary_rows(campaign())}
     row = rows["z0.5-1.0"]
+    assert row.scatter_upper_95 == pytest.approx(0.01 * 30**0.95, rel=0.02)  # grid of 101 nodes
     assert row.scatter_is_limit
     assert not rows["all"].scatter_is_limit
-    assert f"< {row.scatter_upper_95:.3f} (95 %)" in summary_text([row])
-    assert f"$<{row.scatter_upper_95:.3f}$" in summary_latex([row])
-    assert "! shape, z0.5-1.0: comparison: the posterior of scatter touches" in summary_text([row])
+    assert f"< {row.scatter_upper_95:.2g} (95 %)" in summary_text([row])
+    assert f"$<{row.scatter_upper_95:.2g}$" in summary_latex([row])
+    assert (
+        "! comparison: the posterior of scatter touches the lower edge of its prior, 0.01 (shape/z0.5-1.0)"
+        in summary_text([row])
+    )
 
 
 def test_text_is_aligned_and_plain_where_there_is_no_terminal():
@@ -168,9 +173,7 @@ def test_relation_is_drawn_as_fitted_and_no_halo_vanishes():
     lens = true_mass * np.exp(rng.normal(0, 0.3, 50))
     lens[:3] = (-5e13, 0.0, 1e11)
     lens[3] = np.nan
-    figure = mass_relation(
-        true_mass, lens, Relation(np.full(100, LN_BIAS), np.full(100, SCATTER)), "bin", "200c"
-    )
+    figure = mass_relation(true_mass, lens, RELATION, "bin", "200c")
     drawn = line(figure, "bias b")
     np.testing.assert_allclose(drawn[:, 1], np.exp(LN_BIAS) * drawn[:, 0], rtol=1e-12)
     inside, low = by_gid(figure, "haloes").get_xydata(), by_gid(figure, "low")
@@ -191,7 +194,7 @@ def test_thousands_of_points_are_a_picture():
 def test_figures_without_a_positive_mass(lens):
     lens = np.array(lens, dtype=float)
     true_mass = np.full(len(lens), 2e14)
-    mass_relation(true_mass, lens, Relation(np.zeros(9), np.ones(9)))
+    mass_relation(true_mass, lens, RELATION)
     mass_distribution(lens, np.full(len(lens), 1e14), Population(np.full(9, 33.0), np.full(9, 0.5)))
 
 
@@ -200,7 +203,7 @@ def test_expected_masses_agree_with_draws():
     error = rng.uniform(0.5, 1.5, 2000)
     draws = np.exp(rng.normal(33.0, 0.4, 2000)) / 1e14 + rng.normal(0, error)
     grid = np.linspace(-8, 20, 2001)
-    density = expected_density(grid, error, 33.0, 0.4)
+    density = expected_density(grid, error, np.array([33.0]), np.array([0.4]))[0]
     step = grid[1] - grid[0]
     assert density.sum() * step == pytest.approx(1.0, abs=1e-4)
     mean = (grid * density).sum() * step
@@ -233,6 +236,8 @@ def test_mass_scale_goes_there_and_back():
     ticks = scale.ticks(*scale.forward(np.array([-3.0, 40.0])))
     assert 0.0 in ticks
     assert (np.abs(ticks) <= 40).all()
+    narrow = scale.forward(np.array([1.4, 4.2]))
+    assert scale.ticks(*narrow).tolist() == [1.5, 2.0, 3.0, 4.0]
 
 
 def test_bins_are_drawn_with_their_intervals():
