@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clmassmod.cosmology.concentration import evaluate, load_relation
+from clmassmod.cosmology.lss import power_table
 from clmassmod.cosmology.model import Cosmology, line_of_sight_distance_mpc
 from clmassmod.cosmology.structure import growth, sigma_of_mass
 from clmassmod.cosmology.two_halo import template
@@ -43,8 +44,8 @@ def build(
     relations
         Pairs of concentration relation and mass definition; constant concentrations need no table.
     structure
-        Whether to make tables of peak height, growth and two-halo term; by default if the cosmology
-        has sigma8, ns and Ob0.
+        Whether to make tables of peak height, growth, two-halo term and power spectrum; by default if
+        the cosmology has sigma8, ns and Ob0.
 
     Raises
     ------
@@ -103,6 +104,7 @@ def _structure_tree(cosmology: Cosmology) -> Tree:
         "ln_1pz": x,
         "ln_growth": np.log(growth(cosmology, np.expm1(x))),
         "two_halo": template(cosmology),
+        "power": power_table(cosmology),
     }
 
 

@@ -13,6 +13,7 @@ from clmassmod.core.interpolate import bicubic, cubic, hermite
 from clmassmod.core.massdef import convert_nfw, threshold_density_msun_mpc3
 from clmassmod.core.projected import Projected
 from clmassmod.core.units import C_KM_S
+from clmassmod.cosmology.lss import lss_covariance
 from clmassmod.cosmology.model import Cosmology, environment
 from clmassmod.cosmology.structure import COLLAPSE_THRESHOLD, bias_from_peak_height
 from clmassmod.cosmology.two_halo import from_template
@@ -57,6 +58,13 @@ class Tables:
         value = np.asarray(self._tree["distance"]["line_of_sight_mpc"])
         u = 1.0 / np.sqrt(1.0 + np.asarray(z, dtype=float))
         return hermite(u, 0.0, 1.0 / (len(value) - 1), value, self._distance_slope)
+
+    def beta(self, z_source: ArrayLike, z_lens: ArrayLike) -> Array:
+        """Return D_ls / D_s, 0 for sources that are not behind the lens; all redshifts may be 0."""
+        z_source, z_lens = np.asarray(z_source, dtype=float), np.asarray(z_lens, dtype=float)
+        source, lens = self.line_of_sight_distance_mpc(z_source), self.line_of_sight_distance_mpc(z_lens)
+        behind = z_source > z_lens
+        return np.where(behind, self._beta(np.where(behind, source, lens + 1.0), lens), 0.0)
 
     def beta_s(self, z_source: ArrayLike, z_lens: ArrayLike) -> Array:
         """Return beta(z_source) / beta(infinity), 0 for sources that are not behind the lens."""
@@ -155,3 +163,45 @@ class Tables:
         unit = from_template(self._structure["two_halo"], radius_mpc, z, float(self.growth(z)))
         b = np.asarray(bias, dtype=float)[..., np.newaxis]
         return Projected(b * unit.sigma, b * unit.delta_sigma)
+
+    def source_plane(self, beta_s: float, z_lens: float) -> float:
+        """Return the redshift of a single source plane with this ``beta_s``; infinite for 1."""
+        if not 0 < beta_s <= 1:
+            raise ConfigError(f"a source plane needs beta_s above 0 and up to 1, found {beta_s!r}")
+        low, high = 0.0, 1.0 / np.sqrt(1.0 + z_lens)  # of u = 1 / sqrt(1 + z), which is 0 at infinity
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            value = float(self.beta_s(1.0 / middle**2 - 1.0, z_lens))
+            low, high = (middle, high) if value > beta_s else (low, middle)
+        return float(1.0 / (0.5 * (low + high)) ** 2 - 1.0)
+
+    def lss_covariance(
+        self, edges_mpc: ArrayLike, z_lens: float, z_source: ArrayLike, weight: ArrayLike | None = None
+    ) -> Array:
+        """Return the shear covariance of structure along the line of sight, (bin, bin).
+
+        Parameters
+        ----------
+        edges_mpc
+            Edges of the radial bins, physical, (bin + 1,).
+        z_lens
+            Redshift of the lens.
+        z_source, weight
+            Sources, or nodes of their redshift distribution, (source,); many galaxies are counted in
+            narrow redshift bins first.
+        """
+        z, w = _condensed(np.asarray(z_source, dtype=float), weight)
+        return lss_covariance(
+            self.cosmology, edges_mpc, z_lens, z, w, table=self._structure["power"], beta=self.beta
+        )
+
+
+def _condensed(z: Array, weight: ArrayLike | None) -> tuple[Array, Array]:
+    """Return at most 200 redshifts and weights that stand for a sample."""
+    w = np.ones_like(z) if weight is None else np.asarray(weight, dtype=float)
+    if z.size <= 200:
+        return z, w
+    index = np.minimum(((z - z.min()) / max(float(np.ptp(z)), 1e-9) * 200).astype(np.intp), 199)
+    total, mean = (np.asarray(np.bincount(index, v, 200), dtype=float) for v in (w, w * z))
+    used = total > 0
+    return mean[used] / total[used], total[used]

@@ -1,0 +1,56 @@
+"""Noise of a shear profile from structure along the line of sight that has nothing to do with the halo."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from clmassmod.core.bessel import j0_j1
+from clmassmod.records import Array
+
+
+def annulus_filter(ell: Array, edges_rad: Array) -> Array:
+    """Return the mean of J2(ell theta) over each annulus, (bin, ell).
+
+    2 [F(ell theta_2) - F(ell theta_1)] / (ell^2 (theta_2^2 - theta_1^2)), F(x) = -2 J0(x) - x J1(x), with
+    the power series of F where its terms cancel.
+    """
+    x = edges_rad[:, np.newaxis] * ell
+    small = np.minimum(x, 0.5) ** 2
+    # F(x) + 2 = x^4 / 32 (1 - x^2 / 18 + x^4 / 768 - x^6 / 57600 ...)
+    series = small**2 / 32.0 * (1.0 - small / 18.0 * (1.0 - small * 3.0 / 128.0 * (1.0 - small / 75.0)))
+    j0, j1 = j0_j1(x)
+    primitive = np.where(x < 0.5, series, 2.0 - 2.0 * j0 - x * j1)
+    area = np.diff(edges_rad**2)[:, np.newaxis] * ell**2
+    return np.asarray(2.0 * np.diff(primitive, axis=0) / area)
+
+
+def shear_covariance(ell: ArrayLike, power: ArrayLike, edges_rad: ArrayLike) -> Array:
+    """Return the covariance of the mean tangential shear in annuli, (bin, bin).
+
+    1 / (2 pi) * integral of ell d(ell) P_kappa(ell) g_i(ell) g_j(ell), g the filter of ``annulus_filter``:
+    Hoekstra 2003 (MNRAS 339, 1155), eq. 8; also Gruen et al. 2015 (MNRAS 449, 4264), eq. 15.
+
+    Parameters
+    ----------
+    ell, power
+        Multipoles, equally spaced in the logarithm, and the convergence power spectrum, (ell,).
+    edges_rad
+        Edges of adjoining annuli, (bin + 1,).
+    """
+    ell, edges = np.asarray(ell, dtype=float), np.asarray(edges_rad, dtype=float)
+    g = annulus_filter(ell, edges)
+    step = np.log(ell[1] / ell[0])
+    weight = ell**2 * np.asarray(power, dtype=float) * step / (2.0 * np.pi)
+    weight[[0, -1]] *= 0.5
+    return np.asarray((g * weight) @ g.T)
+
+
+def multipoles(edges_rad: ArrayLike, n_min: int = 1024) -> Array:
+    """Return multipoles, equally spaced in the logarithm, that resolve the filters of these annuli."""
+    edges = np.asarray(edges_rad, dtype=float)
+    low, high = 0.02 / edges[-1], 60.0 / edges[0]
+    low = max(low, 1.0)
+    # the fastest oscillation at which a filter still matters: ell theta_max = 100
+    n = max(n_min, int(np.ceil(np.log(high / low) * 100.0)))
+    return np.geomspace(low, high, n)
