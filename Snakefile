@@ -45,6 +45,8 @@ rule all:
         all_shards,
         expand(BINS, analysis=campaign.analyses),
         REPORT,
+    message:
+        f"Complete: {REPORT}"
 
 
 include: "workflow/rules/halos.smk"

@@ -17,6 +17,8 @@ rule tables:
     params:
         campaign=folder,
         content=content("tables"),
+    message:
+        "Tables of cosmology and reader"
     shell:
         "clmassmod tables --campaign {params.campaign:q} > {log:q} 2>&1"
 
@@ -38,6 +40,8 @@ rule mock:
     params:
         campaign=folder,
         content=content("mock", "survey", MOCKED),
+    message:
+        "Mock of {wildcards.shard}, survey {wildcards.survey}"
     shell:
         "clmassmod mock --campaign {params.campaign:q} --survey {wildcards.survey:q}"
         " --shard {wildcards.shard:q} > {log:q} 2>&1"
@@ -60,6 +64,8 @@ rule fit:
     params:
         campaign=folder,
         content=content("fit", "analysis", FITTED),
+    message:
+        "Fit of {wildcards.shard}, analysis {wildcards.analysis}"
     shell:
         "clmassmod fit --campaign {params.campaign:q} --analysis {wildcards.analysis:q}"
         " --shard {wildcards.shard:q} > {log:q} 2>&1"

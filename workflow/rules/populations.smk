@@ -20,6 +20,8 @@ checkpoint bins:
     params:
         campaign=folder,
         content=content("bins", "analysis"),
+    message:
+        "Bins of analysis {wildcards.analysis}"
     shell:
         "clmassmod bins --campaign {params.campaign:q} --analysis {wildcards.analysis:q} > {log:q} 2>&1"
 
@@ -41,6 +43,8 @@ rule ensemble:
     params:
         campaign=folder,
         content=content("ensemble", "analysis"),
+    message:
+        "Ensemble of bin {wildcards.bin}, analysis {wildcards.analysis}"
     shell:
         "clmassmod ensemble --campaign {params.campaign:q} --analysis {wildcards.analysis:q}"
         " --bin {wildcards.bin:q} > {log:q} 2>&1"
@@ -64,6 +68,8 @@ rule compare:
     params:
         campaign=folder,
         content=content("compare", "analysis"),
+    message:
+        "Comparison of bin {wildcards.bin}, analysis {wildcards.analysis}"
     shell:
         "clmassmod compare --campaign {params.campaign:q} --analysis {wildcards.analysis:q}"
         " --bin {wildcards.bin:q} > {log:q} 2>&1"

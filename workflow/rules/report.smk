@@ -19,5 +19,7 @@ rule report:
     params:
         campaign=folder,
         content=content("report"),
+    message:
+        "Report"
     shell:
         "clmassmod report --campaign {params.campaign:q} > {log:q} 2>&1"
