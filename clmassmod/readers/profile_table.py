@@ -198,10 +198,11 @@ class ProfileTable:
     ) -> None:
         """Refuse one halo's wrong numbers, where the table changed after it was checked."""
         columns = self.options.columns
+        used = np.isfinite(value) if weight is None else weight > 0
         bad = {
             columns.weight: weight is not None and not np.all(np.isfinite(weight) & (weight >= 0)),
-            columns.error: error is not None and not np.all(error[np.isfinite(value)] > 0),
-            columns.radius: not np.all((radius > 0) | ~np.isfinite(value)),
+            columns.error: error is not None and not np.all(error[used] > 0),
+            columns.radius: not np.all(radius[used] > 0),
             columns.value: bool(np.any(np.isinf(value))),
         }
         for name, wrong in bad.items():

@@ -25,10 +25,12 @@ def data():
     rng = np.random.default_rng(7)
     w = rng.uniform(1e-28, 1e-27, (N_HALO, N_BIN))
     w[3, 0] = 0.0
+    r = np.tile(np.geomspace(0.3, 3, N_BIN), (N_HALO, 1))
+    r[3, 0] = 0.0  # the mean radius of no galaxy, as such tables write it
     return {
         "id": np.arange(100, 100 + N_HALO),
         "z": rng.uniform(0.2, 0.6, N_HALO),
-        "r": np.tile(np.geomspace(0.3, 3, N_BIN), (N_HALO, 1)),
+        "r": r,
         "ds": 1e14 * rng.normal(1, 0.3, (N_HALO, N_BIN)),
         "dx": NOISE * rng.normal(size=(N_HALO, N_BIN)) / np.sqrt(np.where(w > 0, w, 1)),
         "w": w,
@@ -225,6 +227,8 @@ def test_cosmodc2(shared, tables):
     assert len(halos) == 4199
     prepared = it.prepare()
     assert_allclose(prepared["shape_noise"], 0.133, atol=5e-4)
-    profile = it.read(halos[10], tables, prepared)
-    assert profile.value.shape == (15,)
-    assert np.isfinite(profile.error[profile.n_gal > 0]).all()
+    for halo in halos:  # every one of them, also that whose inmost bin holds no galaxy
+        profile = it.read(halo, tables, prepared)
+        assert profile.value.shape == (15,)
+        assert np.isfinite(profile.error[profile.n_gal > 0]).all()
+    assert sum(h.halo_id == "2885308915235" for h in halos) == 1
