@@ -96,26 +96,28 @@ def summarise(x: Array, density: Array, probability: float = 0.6827) -> DensityS
     cdf = cumulative(x, density)
     median = float(quantile(x, cdf, 0.5))
     peak = int(np.argmax(density))
-    lo, hi = _highest(x, density, mass / total, probability)
+    lo, hi = _highest(x, density, cdf, peak, probability)
     return DensitySummary(mean, sd, median, _vertex(x, density, peak), lo, hi)
 
 
-def _highest(x: Array, density: Array, mass: Array, probability: float) -> tuple[float, float]:
-    order = np.argsort(-density, kind="stable")
-    held = np.cumsum(mass[order])
-    last = min(int(np.searchsorted(held, probability)), len(x) - 1)
-    # The threshold lies between two nodes' densities: interpolate it, then where the density crosses it.
-    before = held[last - 1] if last else 0.0
-    share = (probability - before) / max(held[last] - before, np.finfo(float).tiny)
-    high = density[order[last - 1]] if last else density[order[0]]
-    level = high + min(max(share, 0.0), 1.0) * (density[order[last]] - high)
-    inside = np.flatnonzero(density >= level)
-    first, final = int(inside[0]), int(inside[-1])
-    lo, hi = float(x[first]), float(x[final])
-    if first > 0:
-        lo = float(np.interp(level, [density[first - 1], density[first]], [x[first - 1], x[first]]))
-    if final < len(x) - 1:
-        hi = float(np.interp(level, [density[final + 1], density[final]], [x[final + 1], x[final]]))
+def _highest(x: Array, density: Array, cdf: Array, peak: int, probability: float) -> tuple[float, float]:
+    """Find the level above which the density holds the probability, by bisection."""
+    # the outermost crossing of a level on either side of the peak: of the running maximum from outside
+    rising, left = np.maximum.accumulate(density[: peak + 1]), x[: peak + 1]
+    falling, right = (
+        np.maximum.accumulate(density[: peak - 1 if peak else None : -1]),
+        x[: peak - 1 if peak else None : -1],
+    )
+    low, high = 0.0, float(density[peak])
+    lo, hi = float(x[0]), float(x[-1])
+    for _ in range(14):
+        level = 0.5 * (low + high)
+        lo, hi = float(np.interp(level, rising, left)), float(np.interp(level, falling, right))
+        first, last = np.interp((lo, hi), x, cdf)
+        if last - first > probability:
+            low = level
+        else:
+            high = level
     return lo, hi
 
 

@@ -1,11 +1,8 @@
-"""Likelihood of a halo's profiles given its mass: the lens model that all fitters share.
-
-Noise is Gaussian: ln L = -1/2 (d - m)^T C^-1 (d - m), with C = diag(error^2) + covariance. The model m is
-the reduced shear <b_s> gamma / (1 - <b_s^2> / <b_s> kappa) of each bin's own source statistics, or the
-excess surface density.
+"""The lens model that all fitters share: from a mass to what is observed.
 
 A mass below zero stands for the mirrored shear of the positive one, gamma(-M) = -gamma(|M|), with the same
-convergence, so that m(-M) = -m(|M|): the maximum-likelihood mass of a noisy halo is not cut at zero.
+convergence, so that the observable m(-M) = -m(|M|): the maximum-likelihood mass of a noisy halo is not cut
+at zero.
 """
 
 from __future__ import annotations
@@ -16,51 +13,59 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from clmassmod.core.massdef import convert_nfw, parse, threshold_density_msun_mpc3
+from clmassmod.core.massdef import convert_nfw, parse, solve_overdensity_radius, threshold_density_msun_mpc3
+from clmassmod.core.miscentring import Miscentring, miscentring
+from clmassmod.core.profile import Profile
+from clmassmod.core.projected import Projected, overdensity_radius_mpc
 from clmassmod.core.shear import reduced_shear
+from clmassmod.core.units import critical_density_msun_mpc3
+from clmassmod.cosmology.model import hubble_km_s_mpc
 from clmassmod.errors import ConfigError
-from clmassmod.fitters.data import FitData, as_profiles, prepare, select_bins
+from clmassmod.fitters.data import as_profiles, prepare, select_bins
+from clmassmod.fitters.grid import MASS_GRID_MSUN, NODES_MSUN, to_mass_grid
+from clmassmod.fitters.nuisance import NONE, NuisanceNodes
+from clmassmod.fitters.nuisance import build as build_nuisance
 from clmassmod.records import Array, HaloEnvironment, ShearProfile
 from clmassmod.registry import PROFILES
 from clmassmod.tables import Tables
 
-__all__ = ["MASS_GRID_MSUN", "LensModel", "select_bins"]
+__all__ = ["MASS_GRID_MSUN", "NODES_MSUN", "LensModel", "select_bins", "to_mass_grid"]
 
-MASS_GRID_MSUN: Array = np.geomspace(1e12, 2e16, 400)
-MASS_GRID_MSUN.setflags(write=False)
-
-_PRIMARY_NODES_MSUN = np.geomspace(2e10, 9e16, 240)  # haloes of the stored masses in any usual definition
-_MAX_SHEAR = 1.0  # a reduced shear has a pole at large mass and changes sign beyond: the model stops there
+MAX_SHEAR = 1.0  # a reduced shear has a pole at large mass and changes sign beyond: the model stops there
+_CONVERSION_NODES_MSUN = np.geomspace(2e10, 9e16, 240)  # haloes of the stored masses in any usual definition
 
 Relation = str | float | Callable[[Array, float], ArrayLike]
 
 
 @dataclass(frozen=True)
 class LensModel:
-    """Density profile, concentration relation and mass definitions of an analysis.
+    """Density profile, concentration relation, mass definitions and nuisance parameters of an analysis.
 
     ``mass_definitions[0]`` is primary: the concentration relation is that of this definition. For the
     others the same haloes are given the masses that their own profile has in that definition.
     """
 
     tables: Tables
-    profile: Callable[..., Any]
+    profile: Profile
     concentration_relation: Relation
     mass_definitions: tuple[str, ...]
     parameters: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    nuisance: NuisanceNodes = NONE
     description: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    _at_nodes: dict[float, Array] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def build(
         cls,
         tables: Tables,
         *,
-        profile: str | Callable[..., Any] = "nfw",
+        profile: str | Profile = "nfw",
         concentration: Relation = "diemer19",
         parameters: Mapping[str, Any] | None = None,
         mass_definitions: Sequence[str] = ("200c",),
+        nuisance: Any = None,
     ) -> LensModel:
         """Return the model of an analysis.
 
@@ -68,85 +73,167 @@ class LensModel:
         ----------
         tables : Tables
             With the relation for the primary mass definition.
-        profile : str or callable
-            Name of a density profile, ``path/to/file.py:function``, or the function.
+        profile : str or Profile
+            Name of a density profile, or ``path/to/file.py:function``.
         concentration : str, float or callable
             Name of a relation that the tables hold, a constant, or a function of mass [Msun] and redshift.
         parameters : mapping
             The profile's own keyword parameters.
         mass_definitions : sequence of str
             The primary one first.
+        nuisance : Nuisance or mapping, optional
+            What is marginalised over; the keys are those of ``config.nuisance.Nuisance``.
 
         Raises
         ------
         ConfigError
-            For an unknown profile or mass definition.
+            For an unknown profile or mass definition, or a wrong nuisance parameter.
         """
         if not mass_definitions:
             raise ConfigError("a lens model needs at least one mass definition")
         for definition in mass_definitions:
             parse(definition)
+        loaded = PROFILES.load(profile) if isinstance(profile, str) else profile
         described = {
-            "profile": profile if isinstance(profile, str) else profile.__name__,
+            "profile": profile if isinstance(profile, str) else "user",
             "concentration": getattr(concentration, "__name__", concentration),
             **dict(parameters or {}),
         }
-        function = PROFILES.load(profile) if isinstance(profile, str) else profile
+        nodes = build_nuisance(nuisance)
+        if nodes.two_halo is not None and not tables.has_structure:
+            raise ConfigError(
+                "nuisance.two_halo: the tables hold no two-halo term; cosmology needs sigma8, ns, Ob0"
+            )
         unique = tuple(dict.fromkeys(mass_definitions))
-        return cls(tables, function, concentration, unique, dict(parameters or {}), described)
+        return cls(tables, loaded, concentration, unique, dict(parameters or {}), nodes, described)
 
-    def environment(self, z: float) -> HaloEnvironment:
-        """Return what the background is at a lens redshift."""
-        return self.tables.environment(z)
+    @property
+    def primary(self) -> str:
+        """Mass definition of the concentration relation and of all summaries."""
+        return self.mass_definitions[0]
+
+    def metadata(self, fitter: str, prior: str) -> dict[str, Any]:
+        """Return what a result file says of the fit."""
+        return {"fitter": fitter, "mass_prior": PRIORS[prior], **self.description}
+
+    def environment(self, profile: ShearProfile) -> HaloEnvironment:
+        """Return the background at a profile's lens, with the distances that the profile carries."""
+        cosmology, z = self.tables.cosmology, profile.halo.z
+        return HaloEnvironment(
+            z,
+            critical_density_msun_mpc3(float(hubble_km_s_mpc(cosmology, z))),
+            critical_density_msun_mpc3(cosmology.H0) * cosmology.Om0 * (1.0 + z) ** 3,
+            profile.d_lens_mpc,
+            profile.sigma_crit_inf_msun_mpc2,
+        )
 
     def concentration(self, mass_msun: Array, z: float) -> Array:
-        """Return the concentrations of masses in the primary definition, (mass,)."""
+        """Return the relation's concentrations of masses in the primary definition, of their shape."""
         relation = self.concentration_relation
-        if callable(relation):
-            values = np.broadcast_to(np.asarray(relation(mass_msun, z), dtype=float), mass_msun.shape)
-        else:
-            values = self.tables.concentration(relation, self.mass_definitions[0], mass_msun, z)
+        if not callable(relation):
+            if mass_msun is not NODES_MSUN:
+                return self.tables.concentration(relation, self.primary, mass_msun, z)
+            if z not in self._at_nodes:  # haloes of one snapshot share it
+                self._at_nodes.clear()
+                self._at_nodes[z] = self.tables.concentration(relation, self.primary, mass_msun, z)
+            return self._at_nodes[z]
+        values = np.broadcast_to(np.asarray(relation(mass_msun, z), dtype=float), mass_msun.shape)
         if not (np.isfinite(values).all() and (values > 0).all()):
             raise ConfigError(
-                f"concentration relation {relation!r} gives values that are no positive numbers"
+                f"the concentration relation gives values at z = {z:g} that are no positive numbers"
             )
         return values
 
-    def signal(
-        self, data: FitData, environment: HaloEnvironment, mass_msun: Array, concentration: Array
+    def primary_masses(
+        self,
+        definition: str,
+        environment: HaloEnvironment,
+        mass_msun: Array,
+        concentration: Callable[[Array, float], Array] | None = None,
     ) -> Array:
-        """Return the observables of positive masses in the primary definition, (mass, bin)."""
-        density = threshold_density_msun_mpc3(self.mass_definitions[0], environment)
-        parts = []
-        for profile, used in zip(data.profiles, data.used, strict=True):
-            radius = profile.radius_mpc[used]
-            surface = self.profile(radius, mass_msun, concentration, density, environment, **self.parameters)
-            if profile.observable == "delta_sigma":
-                parts.append(surface.delta_sigma)
-                continue
-            shear = reduced_shear(
-                surface.sigma,
-                surface.delta_sigma,
-                profile.sigma_crit_inf_msun_mpc2,
-                profile.beta_s[used],
-                profile.beta_s2[used],
-            )
-            beyond = (shear > _MAX_SHEAR) | ((shear < 0) & (surface.delta_sigma > 0))
-            parts.append(np.where(beyond, _MAX_SHEAR, shear))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+        """Return the primary masses of haloes that have ``mass_msun`` in another definition, (mass,).
 
-    def primary_masses(self, definition: str, environment: HaloEnvironment, mass_msun: Array) -> Array:
-        """Return the primary masses of the haloes that have ``mass_msun`` in another definition, (mass,)."""
-        primary = self.mass_definitions[0]
-        if definition == primary:
+        Parameters
+        ----------
+        definition : str
+        environment : HaloEnvironment
+        mass_msun : array (mass,)
+        concentration : callable, optional
+            Instead of the relation.
+        """
+        if definition == self.primary:
             return mass_msun
-        densities = [threshold_density_msun_mpc3(d, environment) for d in (primary, definition)]
-        guess = _PRIMARY_NODES_MSUN
+        relation = concentration or self.concentration
+        guess = _CONVERSION_NODES_MSUN
         for _ in range(2):  # the second turn removes what linear interpolation between nodes leaves
-            converted, _c = convert_nfw(guess, self.concentration(guess, environment.z), *densities)
+            converted = self._convert(guess, relation(guess, environment.z), environment, definition)
             ln_ratio = np.interp(np.log(mass_msun), np.log(converted), np.log(guess / converted))
             guess = mass_msun * np.exp(ln_ratio)
         return np.asarray(guess)
+
+    def _convert(
+        self, mass: Array, concentration: Array, environment: HaloEnvironment, definition: str
+    ) -> Array:
+        """Return masses in another definition than the primary one."""
+        start, end = (threshold_density_msun_mpc3(d, environment) for d in (self.primary, definition))
+        nfw, _ = convert_nfw(mass, concentration, start, end)
+        if self.is_nfw:
+            return nfw
+        parameters = self.profile_parameters(environment.z)
+
+        def enclosed(radius: Array) -> Array:
+            return self.profile.enclosed_mass(radius, mass, concentration, start, environment, **parameters)
+
+        radius = solve_overdensity_radius(enclosed, overdensity_radius_mpc(nfw, end), end)
+        return np.asarray(4.0 / 3.0 * np.pi * end * radius**3)
+
+    @property
+    def is_nfw(self) -> bool:
+        """Whether masses convert by the closed form of the NFW profile."""
+        from clmassmod.core.nfw import PROFILE
+
+        return self.profile is PROFILE
+
+    def profile_parameters(self, z: float) -> dict[str, Any]:
+        """Return the profile's keyword parameters at a redshift."""
+        parameters = {k: v for k, v in self.parameters.items() if k not in EFFECTS}
+        if (
+            "peak_height" in self.profile.needs
+            and "peak_height" not in parameters
+            and self.tables.has_structure
+        ):
+            parameters["peak_height"] = lambda mass: self.tables.peak_height(mass, z)
+        return parameters
+
+    def surface(
+        self, radius_mpc: Array, environment: HaloEnvironment, mass_msun: Array, concentration: Array
+    ) -> Projected:
+        """Return surface densities of centred haloes (mass, bin); masses in the primary definition.
+
+        The profile's parameters may hold a fixed two-halo term.
+        """
+        z = environment.z
+        density = threshold_density_msun_mpc3(self.primary, environment)
+        parameters = self.profile_parameters(z)
+        found = self.profile.projected(
+            radius_mpc, mass_msun, concentration, density, environment, **parameters
+        )
+        amplitude = float(self.parameters.get("two_halo", 0.0))
+        if amplitude:
+            term = self.two_halo(radius_mpc, z, mass_msun)
+            found = found + Projected(amplitude * term.sigma, amplitude * term.delta_sigma)
+        return found
+
+    def two_halo(self, radius_mpc: Array, z: float, mass_msun: Array) -> Projected:
+        """Return the two-halo term of linear theory, (mass, bin)."""
+        return self.tables.two_halo(radius_mpc, z, self.tables.halo_bias(self.primary, mass_msun, z))
+
+    def mean_miscentring(self, radius_mpc: Array) -> Miscentring | None:
+        """Return the average over wrong centres that the profile's parameters ask for, if they do."""
+        if "offset_mpc" not in self.parameters:
+            return None
+        distribution = str(self.parameters.get("offset_distribution", "fixed"))
+        return miscentring(radius_mpc, distribution, float(self.parameters["offset_mpc"]))
 
     def ln_likelihood(
         self,
@@ -163,20 +250,31 @@ class LensModel:
         definition : str, optional
             Mass definition of ``mass_msun``; the primary one by default.
         """
+        from clmassmod.fitters.marginal import ln_likelihoods
+
         data = prepare(as_profiles(profiles))
-        environment = self.environment(data.profiles[0].halo.z)
         mass = np.atleast_1d(np.asarray(mass_msun, dtype=float))
-        size = np.maximum(np.abs(mass), MASS_GRID_MSUN[0] * 1e-6)
-        primary = self.primary_masses(definition or self.mass_definitions[0], environment, size)
-        model = self.signal(data, environment, primary, self.concentration(primary, environment.z))
-        residual = data.whiten(data.value - np.sign(mass)[:, None] * model)
-        return np.asarray(-0.5 * np.sum(residual**2, axis=1))
+        size = np.maximum(np.abs(mass), 1e6)  # zero is what the likelihood tends to
+        found = ln_likelihoods(self, data, size, definition or self.primary)
+        return np.where(mass > 0, found.positive, np.where(mass < 0, found.negative, found.zero))
 
 
-def gaussian_terms(data: FitData, model: Array) -> tuple[Array, Array, float]:
-    """Return d C^-1 m (mass,), m C^-1 m (mass,) and d C^-1 d of models (mass, bin).
+PRIORS = {"flat": "flat in M", "log": "flat in ln M"}
+EFFECTS = ("two_halo", "offset_mpc", "offset_distribution")  # parameters of every profile
 
-    ln L of the model times an amplitude a is -1/2 (d C^-1 d - 2 a d C^-1 m + a^2 m C^-1 m).
-    """
-    values, templates = data.whiten(data.value), data.whiten(model)
-    return templates @ values, np.einsum("mb,mb->m", templates, templates), float(values @ values)
+
+def observable(profile: ShearProfile, used: NDArray[np.bool_], surface: Projected) -> Array:
+    """Return what a profile's bins show, (..., bin): reduced shear, capped, or excess surface density."""
+    if profile.observable == "delta_sigma":
+        return surface.delta_sigma
+    shear = reduced_shear(
+        surface.sigma,
+        surface.delta_sigma,
+        profile.sigma_crit_inf_msun_mpc2,
+        profile.beta_s[used],
+        profile.beta_s2[used],
+    )
+    beyond = (shear > MAX_SHEAR) | ((shear < 0) & (surface.delta_sigma > 0))
+    if beyond.any():
+        shear[beyond] = MAX_SHEAR
+    return shear

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from clmassmod.fitters.data import FitData
-from clmassmod.fitters.likelihood import MASS_GRID_MSUN, LensModel
+from clmassmod.fitters.grid import MASS_GRID_MSUN
+from clmassmod.fitters.likelihood import LensModel
+from clmassmod.fitters.summary import chi2_probability
 from clmassmod.records import Array, HaloFit
 
 
@@ -18,7 +20,7 @@ def unusable(data: FitData, model: LensModel) -> HaloFit:
         reason = f"none of {total} radial bins has galaxies, finite values and a positive error"
     return HaloFit(
         data.profiles[0].halo,
-        model.mass_definitions[0],
+        model.primary,
         MASS_GRID_MSUN,
         {},
         status="unusable",
@@ -26,6 +28,17 @@ def unusable(data: FitData, model: LensModel) -> HaloFit:
         profile=data.profiles[0],
         diagnostics={"n_bins_unused": float(data.n_unused)},
     )
+
+
+def describe(data: FitData, chi2: float) -> dict[str, float]:
+    """Return how well the best model fits; the mass alone counts as fitted."""
+    dof = data.n_bins - 1
+    return {
+        "chi2": chi2,
+        "dof": float(dof),
+        "p_value": chi2_probability(chi2, dof),
+        "n_bins": float(data.n_bins),
+    }
 
 
 def best_model(data: FitData, signal: Array) -> dict[str, Array]:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from clmassmod.core.likelihoods import LN_FLOOR
 from clmassmod.fitters.data import FitData, as_profiles, prepare
-from clmassmod.fitters.likelihood import MASS_GRID_MSUN, LensModel, gaussian_terms
-from clmassmod.fitters.result import best_model, unusable
-from clmassmod.fitters.summary import (
-    PRIORS,
-    MassPrior,
-    check_prior,
-    chi2_probability,
-    maximum,
-    posterior_summary,
-    significance,
-)
-from clmassmod.records import Array, HaloEnvironment, HaloFit, ShearProfile
+from clmassmod.fitters.grid import MASS_GRID_MSUN, NODES_MSUN, place_of, to_mass_grid
+from clmassmod.fitters.likelihood import LensModel
+from clmassmod.fitters.marginal import SignedLikelihood, Templates, conditional, marginal, templates
+from clmassmod.fitters.result import best_model, describe, unusable
+from clmassmod.fitters.summary import MassPrior, check_prior, summarise_mass
+from clmassmod.records import Array, HaloFit, ShearProfile
 
 
 def fit(
@@ -30,7 +24,7 @@ def fit(
     prior: MassPrior = "flat",
     rng: np.random.Generator | None = None,  # noqa: ARG001  no fitter but a sampler draws
 ) -> HaloFit:
-    """Return the likelihood of a halo's mass and what follows from it.
+    """Return the likelihood of a halo's mass, marginal over nuisance parameters, and what follows from it.
 
     Parameters
     ----------
@@ -48,64 +42,61 @@ def fit(
         With status "unusable" when no bin can be fitted.
     """
     check_prior(prior)
-    given = as_profiles(profiles)
-    data = prepare(given)
+    data = prepare(as_profiles(profiles))
     if data.n_bins == 0:
         return unusable(data, model)
-    environment = model.environment(given[0].halo.z)
-    ln_like = {}
-    for definition in model.mass_definitions:
-        mass = model.primary_masses(definition, environment, MASS_GRID_MSUN)
-        concentration = model.concentration(mass, environment.z)
-        signal = model.signal(data, environment, mass, concentration)
-        cross, square, zero = gaussian_terms(data, signal)
-        ln_like[definition] = cross - 0.5 * square - 0.5 * zero
-        if definition == model.mass_definitions[0]:
-            summary = _summary(
-                data, ln_like[definition], -cross - 0.5 * square - 0.5 * zero, -0.5 * zero, prior
-            )
-    return _result(data, model, environment, ln_like, summary, prior)
+    made = templates(model, data, NODES_MSUN, model.primary)
+    at_nodes = conditional(data, made)
+    whole = _on_grid(marginal(at_nodes, made.ln_weight))
+    ln_like = {model.primary: whole.positive}
+    for definition in model.mass_definitions[1:]:
+        other = templates(model, data, NODES_MSUN, definition)
+        found = marginal(conditional(data, other), other.ln_weight)
+        ln_like[definition] = to_mass_grid(found.positive)
+    return _result(data, model, made, at_nodes, whole, ln_like, prior)
 
 
-def _summary(
-    data: FitData, positive: Array, negative: Array, zero: float, prior: MassPrior
-) -> dict[str, float]:
-    best = maximum(MASS_GRID_MSUN, positive, negative, zero)
-    chi2, dof = -2.0 * best.ln_like, data.n_bins - 1
-    return {
-        "mass_ml_msun": best.mass_msun,
-        "mass_err_msun": best.error_msun,
-        **posterior_summary(MASS_GRID_MSUN, positive, prior),
-        "snr": significance(best.ln_like, zero, best.mass_msun),
-        "chi2": chi2,
-        "dof": float(dof),
-        "p_value": chi2_probability(chi2, dof),
-        "n_bins": float(data.n_bins),
-    }
+def _on_grid(found: SignedLikelihood) -> SignedLikelihood:
+    both = to_mass_grid(np.array([found.positive, found.negative]))
+    return SignedLikelihood(both[0], both[1], found.zero)
 
 
 def _result(
     data: FitData,
     model: LensModel,
-    environment: HaloEnvironment,
+    made: Templates,
+    at_nodes: SignedLikelihood,
+    whole: SignedLikelihood,
     ln_like: dict[str, Array],
-    summary: dict[str, float],
     prior: MassPrior,
 ) -> HaloFit:
+    summary = summarise_mass(MASS_GRID_MSUN, whole, prior)
     mass = summary["mass_ml_msun"]
-    size = np.array([max(abs(mass), MASS_GRID_MSUN[0])])
-    concentration = model.concentration(size, environment.z)
-    summary["concentration_ml"] = float(concentration[0])
-    metadata: dict[str, Any] = {"fitter": "scan", "mass_prior": PRIORS[prior], **model.description}
+    signal, concentration = _best(made, at_nodes, mass)
+    residual = data.whiten(data.value - signal)
+    summary.update(describe(data, float(residual @ residual)), concentration_ml=concentration)
     return HaloFit(
         data.profiles[0].halo,
-        model.mass_definitions[0],
+        model.primary,
         MASS_GRID_MSUN,
         {name: np.maximum(values, values.max() + LN_FLOOR) for name, values in ln_like.items()},
         summary=summary,
-        best_fit={"mass_msun": mass, "concentration": float(concentration[0])},
+        best_fit={"mass_msun": mass, "concentration": concentration},
         profile=data.profiles[0],
-        model=best_model(data, np.sign(mass) * model.signal(data, environment, size, concentration)[0]),
+        model=best_model(data, signal),
         diagnostics={"n_bins_unused": float(data.n_unused)},
-        metadata=metadata,
+        metadata=model.metadata("scan", prior),
     )
+
+
+def _best(made: Templates, at_nodes: SignedLikelihood, mass_msun: float) -> tuple[Array, float]:
+    """Return signal (bin,) and concentration at the best mass: means over the nuisance parameters there."""
+    place, along = place_of(abs(mass_msun))
+    values = at_nodes.positive if mass_msun >= 0 else at_nodes.negative
+    ln_weight = values[:, place] @ along + made.ln_weight
+    weight = np.exp(ln_weight - ln_weight.max())
+    weight /= weight.sum()
+    signal = weight @ (along @ made.signal[:, place])
+    ln_c = weight @ (np.log(made.concentration[:, place]) @ along)
+    amplitude = math.copysign(made.calibration[0], mass_msun)
+    return amplitude * signal, math.exp(ln_c)

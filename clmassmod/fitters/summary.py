@@ -9,11 +9,10 @@ import numpy as np
 
 from clmassmod.core.gridstats import summarise
 from clmassmod.errors import ConfigError
+from clmassmod.fitters.marginal import SignedLikelihood
 from clmassmod.records import Array
 
 MassPrior = Literal["flat", "log"]
-
-PRIORS = {"flat": "flat in M", "log": "flat in ln M"}
 
 
 class Best(NamedTuple):
@@ -26,7 +25,7 @@ class Best(NamedTuple):
 
 def check_prior(prior: str) -> None:
     """Raise ConfigError unless the prior is known."""
-    if prior not in PRIORS:
+    if prior not in ("flat", "log"):
         raise ConfigError(f"mass prior {prior!r} is neither 'flat' (in mass) nor 'log' (flat in ln M)")
 
 
@@ -99,6 +98,17 @@ def _crossing(masses: Array, values: Array, level: float) -> float:
         return float(masses[0])
     share = (values[first - 1] - level) / (values[first - 1] - values[first])
     return float(masses[first - 1] + share * (masses[first] - masses[first - 1]))
+
+
+def summarise_mass(mass_msun: Array, ln_like: SignedLikelihood, prior: MassPrior) -> dict[str, float]:
+    """Return the estimates of a mass from ln L at masses of both signs on the mass grid [Msun]."""
+    best = maximum(mass_msun, ln_like.positive, ln_like.negative, ln_like.zero)
+    return {
+        "mass_ml_msun": best.mass_msun,
+        "mass_err_msun": best.error_msun,
+        **posterior_summary(mass_msun, ln_like.positive, prior),
+        "snr": significance(best.ln_like, ln_like.zero, best.mass_msun),
+    }
 
 
 def significance(ln_like_best: float, ln_like_zero: float, mass_msun: float) -> float:

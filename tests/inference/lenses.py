@@ -1,0 +1,52 @@
+"""Synthetic haloes and models for the tests of the fitters."""
+
+import numpy as np
+
+from clmassmod.cosmology import Cosmology
+from clmassmod.fitters.likelihood import LensModel
+from clmassmod.records import HaloInfo, ShearProfile
+from clmassmod.tables import Tables, build
+
+COSMOLOGY = Cosmology(H0=70.0, Om0=0.3, Ob0=0.049, sigma8=0.81, ns=0.95)
+Z = 0.3
+
+
+def make_tables(cosmology=COSMOLOGY, z=(0.25, 0.6), relations=(("duffy08", "200c"),), structure=False):
+    return Tables(build(cosmology, z_range=z, relations=relations, structure=structure))
+
+
+def empty_profile(
+    tables, *, z=Z, radius=None, error=0.02, beta_s=0.6, observable="g_t", halo_id="h1", n_bins=12
+):
+    """Return a profile of zeros with noise ``error``, to be filled by a model."""
+    environment = tables.environment(z)
+    radius = np.geomspace(0.3, 3.0, n_bins) if radius is None else np.asarray(radius, dtype=float)
+    ones = np.ones(len(radius))
+    return ShearProfile(
+        HaloInfo(halo_id, z),
+        observable,
+        radius,
+        0.0 * ones,
+        error * ones,
+        0.0 * ones,
+        100.0 * ones,
+        beta_s * ones,
+        1.05 * beta_s**2 * ones,
+        environment.d_lens_mpc,
+        environment.sigma_crit_inf_msun_mpc2,
+    )
+
+
+def model_signal(model: LensModel, profile: ShearProfile, mass, concentration=None):
+    """Return the observables of one mass, straight from profile and relation."""
+    from clmassmod.fitters.likelihood import observable
+
+    environment = model.environment(profile)
+    size = np.array([float(mass)])
+    c = (
+        model.concentration(size, environment.z)
+        if concentration is None
+        else np.array([float(concentration)])
+    )
+    surface = model.surface(profile.radius_mpc, environment, size, c)
+    return observable(profile, np.ones(len(profile.radius_mpc), bool), surface)[0]
