@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from clmassmod.config.base import Model
+from clmassmod.config.nuisance import Nuisance
 from clmassmod.config.survey import Survey
 from clmassmod.cosmology import Cosmology
 from clmassmod.registry import CONCENTRATIONS, FITTERS, PROFILES, READERS
@@ -116,6 +117,7 @@ class DensityModel(Model):
         "diemer19", description="name of a relation, a number, a table, or path/to/file.py:function"
     )
     parameters: dict[str, Any] = Field(default_factory=dict, description="the profile's own parameters")
+    nuisance: Nuisance = Field(Nuisance(), description="what is marginalised over, with its priors")
 
     @model_validator(mode="after")
     def _known(self) -> Self:

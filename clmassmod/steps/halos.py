@@ -167,6 +167,7 @@ def build_model(campaign: Campaign, tables: Tables, analysis: str) -> LensModel:
         concentration=config.model.concentration,
         parameters=config.model.parameters,
         mass_definitions=(config.mass_definition, *config.more_mass_definitions),
+        nuisance=config.model.nuisance,
     )
 
 
