@@ -6,7 +6,7 @@ A profile has `halo_id`, `parent`, `z`, `mass` (summaries of the fit, e.g. mass[
 """
 
 REDSHIFTS = [0.2, 0.4, 0.6, 0.8, 1.2]
-SIGNAL_TO_NOISE = [-20, 1, 2, 4, 100]
+SIGNAL_TO_NOISE = [-100, 3, 100]
 
 
 def redshift(profiles):
