@@ -1,0 +1,89 @@
+"""From a halo's lensing to its fit: the functions that the workflow's jobs and the notebook both call.
+
+Random draws come from the campaign's seed, the halo's id and the name of survey or analysis alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from clmassmod.config import Analysis, Survey, halo_rng
+from clmassmod.core.fields import LensingField
+from clmassmod.errors import ReaderError
+from clmassmod.fitters.likelihood import LensModel, select_bins
+from clmassmod.measure import measure
+from clmassmod.mock import observe
+from clmassmod.records import HaloFit, LensingMap, ShearProfile, SourceCatalog
+from clmassmod.registry import FITTERS
+from clmassmod.tables import Tables
+
+
+def mock_catalog(
+    lensing: LensingMap | LensingField, survey: Survey, name: str, tables: Tables, seed: int
+) -> SourceCatalog:
+    """Return the catalogue of one halo as the survey of this name would see it."""
+    rng = halo_rng(seed, lensing.halo.halo_id, f"mock/{name}")
+    return observe(lensing, survey, tables, rng)
+
+
+def analysis_profile(record: LensingMap | SourceCatalog | ShearProfile, analysis: Analysis) -> ShearProfile:
+    """Return the profile of a catalogue, or a profile itself, in the analysis' radial range.
+
+    Raises
+    ------
+    ReaderError
+        For a map, which a survey has to observe first.
+    """
+    if isinstance(record, SourceCatalog):
+        return measure(record, analysis.radius_mpc, analysis.radial_bins)
+    if isinstance(record, ShearProfile):
+        return select_bins(record, analysis.radius_mpc)
+    raise ReaderError(f"halo {record.halo.halo_id}: a map cannot be fitted before a survey has observed it")
+
+
+def lens_model(analysis: Analysis, tables: Tables, **instead: Any) -> LensModel:
+    """Return the lens model of an analysis; ``instead`` replaces arguments of ``LensModel.build``."""
+    arguments: dict[str, Any] = {
+        "profile": analysis.model.profile,
+        "concentration": analysis.model.concentration,
+        "parameters": analysis.model.parameters,
+        "mass_definitions": (analysis.mass_definition, *analysis.more_mass_definitions),
+        "nuisance": analysis.model.nuisance,
+    }
+    return LensModel.build(tables, **{**arguments, **instead})
+
+
+def fit_profiles(
+    profiles: ShearProfile | Sequence[ShearProfile],
+    model: LensModel,
+    analysis: Analysis,
+    name: str,
+    seed: int,
+    fitter: Callable[..., HaloFit] | None = None,
+) -> HaloFit:
+    """Return the fit of one halo's profile, or of several jointly, by the analysis of this name.
+
+    Parameters
+    ----------
+    profiles
+        One profile, or several of one halo.
+    model
+        Of ``lens_model``.
+    analysis
+        Method, its options, and the prior of the summaries.
+    name, seed
+        Of the analysis and the campaign, for the draws of samplers.
+    fitter
+        A function instead of the analysis' method.
+    """
+    first = profiles if isinstance(profiles, ShearProfile) else profiles[0]
+    rng = halo_rng(seed, first.halo.halo_id, f"fit/{name}")
+    fit = fitter or FITTERS.load(analysis.method)
+    result: HaloFit = fit(profiles, model, prior=analysis.prior, rng=rng, **analysis.options)
+    return result
+
+
+def provenance(campaign: str, config_hash: str, seed: int) -> dict[str, Any]:
+    """Return what every result file says of its origin."""
+    return {"campaign": campaign, "config_hash": config_hash, "seed": seed}
