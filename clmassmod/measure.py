@@ -50,9 +50,10 @@ def measure(
     weight, beta_s = catalog.weight[used], catalog.beta_s[used]
     index = assign(radius, edges)
     w_beta = weight * beta_s
+    w_beta2 = weight * catalog.extra["beta_s2"][used] if "beta_s2" in catalog.extra else w_beta * beta_s
     r_term = radius if bins.radius == "mean" else (radius + _CORE_MPC) ** -_SLOPE
     sums = bin_sums(
-        index, bins.n, weight, weight * e_t, weight * e_x, w_beta, w_beta * beta_s, weight * r_term, weight**2
+        index, bins.n, weight, weight * e_t, weight * e_x, w_beta, w_beta2, weight * r_term, weight**2
     )
     n_gal = np.bincount(index, minlength=bins.n).astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -102,9 +102,18 @@ READERS = Registry(
     "reader",
     "clmassmod.readers",
     {
-        "grid": "clmassmod.readers.grid:Reader",
-        "analytic": "clmassmod.readers.analytic:Reader",
-        "profiles": "clmassmod.readers.profiles:Reader",
+        name: f"clmassmod.readers.{name}:Reader"
+        for name in (
+            "analytic",
+            "bcc",
+            "bk11",
+            "catalogue",
+            "grid",
+            "mxxl",
+            "particles",
+            "profile3d",
+            "profiles",
+        )
     },
 )
 PROFILES = ProfileRegistry(

@@ -91,16 +91,18 @@ def _span(middle: float, reach: float, n: int) -> tuple[int, int]:
 class CircularField:
     """A halo with circular symmetry, evaluated exactly at each position.
 
-    ``profile`` takes radii in Mpc, (source,), and returns the projected profile.
+    ``profile`` takes radii in Mpc, (source,), and returns the projected profile, up to ``reach_mpc``.
     """
 
     halo: HaloInfo
     profile: Callable[[Array], Projected]
     sigma_crit_inf_msun_mpc2: float
+    reach_mpc: float = math.inf
 
     def covers(self, x_mpc: Array, y_mpc: Array) -> NDArray[np.bool_]:
-        """Return which positions have lensing: all but the centre itself, (source,)."""
-        return np.asarray((x_mpc != 0) | (y_mpc != 0))
+        """Return which positions have lensing: all within reach but the centre itself, (source,)."""
+        r2 = x_mpc * x_mpc + y_mpc * y_mpc
+        return np.asarray((r2 > 0) & (r2 < self.reach_mpc**2))
 
     def at(self, x_mpc: Array, y_mpc: Array) -> tuple[Array, Array, Array]:
         """Return convergence, gamma1 and gamma2, (source,) each."""

@@ -146,8 +146,8 @@ def texts(values: Any) -> list[str]:
 
 _ALIASES = {
     "H0": ("H0", "hubble_constant"),
-    "Om0": ("Om0", "Omega_m", "OmegaM", "omega_m"),
-    "Ode0": ("Ode0", "Omega_Lambda", "OmegaL", "omega_l"),
+    "Om0": ("Om0", "Omega_m", "OmegaM"),
+    "Ode0": ("Ode0", "Omega_Lambda", "OmegaL"),
     "Ob0": ("Ob0", "Omega_b", "OmegaB"),
     "sigma8": ("sigma8", "sigma_8"),
     "ns": ("ns", "n_s"),
@@ -164,14 +164,14 @@ def check_cosmology(attributes: Mapping[str, Any], cosmology: Cosmology, source:
     ReaderError
         Names file, parameter and both values.
     """
-    stated = dict(attributes)
-    if "HubbleParam" in stated and "H0" not in stated:  # Gadget
-        stated["H0"] = 100.0 * float(stated["HubbleParam"])
-    if stated.get("flat") and "Ode0" not in stated and "Om0" in stated:
-        stated["Ode0"] = 1.0 - float(stated["Om0"])
+    stated = {key.lower(): value for key, value in attributes.items()}
+    if "hubbleparam" in stated and "h0" not in stated:  # Gadget
+        stated["h0"] = 100.0 * float(stated["hubbleparam"])
+    if stated.get("flat") and "ode0" not in stated and "om0" in stated:
+        stated["ode0"] = 1.0 - float(stated["om0"])
     for key, names in _ALIASES.items():
         configured = cosmology.dark_energy if key == "Ode0" else getattr(cosmology, key)
-        found = next((stated[name] for name in names if name in stated), None)
+        found = next((stated[name.lower()] for name in names if name.lower() in stated), None)
         if found is None or configured is None:
             continue
         if not math.isclose(float(found), configured, rel_tol=1e-4, abs_tol=1e-6):

@@ -136,6 +136,7 @@ def _fits(path: Path, group: str | None) -> Table:
             c.name: Column(c.name, path, _native(hdu.data[c.name]), c.unit or None) for c in hdu.columns
         }
         attributes = {k: v for h in (hdus[0], hdu) for k, v in h.header.items()}
+        attributes |= {k.lower(): v for k, v in attributes.items()}  # FITS knows capitals alone
     return Table(path, columns, attributes)
 
 
