@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -29,6 +30,12 @@ class FitData:
     def n_bins(self) -> int:
         """Number of bins that are fitted."""
         return len(self.value)
+
+    @property
+    def significance(self) -> float:
+        """Signal-to-noise ratio of the data about zero, without the part that noise alone has."""
+        values = self.whiten(self.value)
+        return math.sqrt(max(float(values @ values) - self.n_bins, 0.0))
 
     def whiten(self, values: Array) -> Array:
         """Return values (..., bin) in units of the noise, independent of each other."""

@@ -25,7 +25,7 @@ from clmassmod.cosmology.model import hubble_km_s_mpc
 from clmassmod.errors import ConfigError
 from clmassmod.fitters.data import as_profiles, prepare, select_bins
 from clmassmod.fitters.grid import MASS_GRID_MSUN, NODES_MSUN, to_mass_grid
-from clmassmod.fitters.nuisance import NONE, NuisanceNodes
+from clmassmod.fitters.nuisance import NONE, NuisancePrior
 from clmassmod.fitters.nuisance import build as build_nuisance
 from clmassmod.records import Array, HaloEnvironment, ShearProfile
 from clmassmod.registry import PROFILES
@@ -52,8 +52,9 @@ class LensModel:
     concentration_relation: Relation
     mass_definitions: tuple[str, ...]
     parameters: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    nuisance: NuisanceNodes = NONE
+    nuisance: NuisancePrior = NONE
     description: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    centre_cache: dict[bytes, Any] = field(default_factory=dict, repr=False, compare=False)
     _at_nodes: dict[float, Array] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -99,13 +100,13 @@ class LensModel:
             "concentration": getattr(concentration, "__name__", concentration),
             **dict(parameters or {}),
         }
-        nodes = build_nuisance(nuisance)
-        if nodes.two_halo is not None and not tables.has_structure:
+        priors = build_nuisance(nuisance)
+        if priors.two_halo is not None and not tables.has_structure:
             raise ConfigError(
                 "nuisance.two_halo: the tables hold no two-halo term; cosmology needs sigma8, ns, Ob0"
             )
         unique = tuple(dict.fromkeys(mass_definitions))
-        return cls(tables, loaded, concentration, unique, dict(parameters or {}), nodes, described)
+        return cls(tables, loaded, concentration, unique, dict(parameters or {}), priors, described)
 
     @property
     def primary(self) -> str:

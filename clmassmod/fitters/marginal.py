@@ -15,18 +15,19 @@ integrals of a normal density times the exponential of a square. A mass below ze
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from clmassmod.core.miscentring import miscentring
 from clmassmod.core.projected import Projected
 from clmassmod.fitters.data import FitData
 from clmassmod.fitters.likelihood import LensModel, observable
-from clmassmod.records import Array, HaloEnvironment
+from clmassmod.fitters.nuisance import Nodes
+from clmassmod.fitters.surfaces import surfaces
+from clmassmod.records import Array
 
 _N_CALIBRATION = 5  # nodes of the shear calibration where the two-halo amplitude is integrated in closed form
 
@@ -53,14 +54,15 @@ class Templates:
 def templates(model: LensModel, data: FitData, mass_msun: Array, definition: str) -> Templates:
     """Return the models (node, mass, bin) of positive masses (mass,) in a mass definition."""
     environment = model.environment(data.profiles[0])
-    relations = list(_relations(model))
-    each = [model.primary_masses(definition, environment, mass_msun, r) for r, _ in relations]
+    nodes = model.nuisance.nodes(data.significance)
+    relations = _relations(model, nodes)
+    each = [model.primary_masses(definition, environment, mass_msun, r) for r in relations]
     masses = np.array(each)
-    concentration = np.array([r(m, environment.z) for (r, _), m in zip(relations, each, strict=True)])
+    concentration = np.array([r(m, environment.z) for r, m in zip(relations, each, strict=True)])
     signals, slopes = [], []
     for profile, used in zip(data.profiles, data.used, strict=True):
         radius = profile.radius_mpc[used]
-        one_halo = _surfaces(model, radius, environment, masses, concentration)
+        one_halo = surfaces(model, radius, environment, masses, concentration, nodes.offset_mpc)
         if model.nuisance.two_halo is None:
             signals.append(observable(profile, used, one_halo))
             continue
@@ -69,15 +71,12 @@ def templates(model: LensModel, data: FitData, mass_msun: Array, definition: str
         low, high = (observable(profile, used, _plus(one_halo, a, term)) for a in (mean, mean + sd))
         signals.append(low)
         slopes.append(high - low)
-    nodes = model.nuisance.offset_mpc
-    ln_offset = np.zeros(1) if nodes is None else nodes.ln_weight
-    n = len(ln_offset)
     shear = model.nuisance.shear_bias or (0.0, 0.0)
     return Templates(
         _joined(signals),
         _joined(slopes) if slopes and model.nuisance.two_halo and model.nuisance.two_halo[1] > 0 else None,
-        np.tile(concentration, (n, 1)),
-        (ln_offset[:, None] + np.array([w for _, w in relations])).ravel(),
+        np.tile(concentration, (len(nodes.ln_offset_weight), 1)),
+        (nodes.ln_offset_weight[:, None] + nodes.ln_c_weight).ravel(),
         (1.0 + shear[0], shear[1]),
     )
 
@@ -94,17 +93,13 @@ def _plus(one_halo: Projected, amplitude: float, term: Projected) -> Projected:
     )
 
 
-def _relations(model: LensModel) -> Iterator[tuple[Callable[[Array, float], Array], float]]:
-    """Yield concentration relations and the ln of their weights."""
-    shift, free = model.nuisance.ln_concentration_shift, model.nuisance.ln_concentration
-    if shift is not None:
-        for value, weight in zip(shift.value, shift.ln_weight, strict=True):
-            yield _shifted(model, float(np.exp(value))), float(weight)
-    elif free is not None:
-        for value, weight in zip(free.value, free.ln_weight, strict=True):
-            yield _constant(float(np.exp(value))), float(weight)
-    else:
-        yield model.concentration, 0.0
+def _relations(model: LensModel, nodes: Nodes) -> list[Callable[[Array, float], Array]]:
+    """Return the concentration relation at each node."""
+    if nodes.ln_c_shift is not None:
+        return [_shifted(model, math.exp(shift)) for shift in nodes.ln_c_shift]
+    if nodes.ln_c is not None:
+        return [_constant(math.exp(value)) for value in nodes.ln_c]
+    return [model.concentration]
 
 
 def _shifted(model: LensModel, factor: float) -> Callable[[Array, float], Array]:
@@ -113,40 +108,6 @@ def _shifted(model: LensModel, factor: float) -> Callable[[Array, float], Array]
 
 def _constant(value: float) -> Callable[[Array, float], Array]:
     return lambda mass, _z: np.full(np.shape(mass), value)
-
-
-def _surfaces(
-    model: LensModel, radius: Array, environment: HaloEnvironment, masses: Array, concentration: Array
-) -> Projected:
-    """Return surface densities (offset, concentration, mass, bin)."""
-    shape = (1, *masses.shape, len(radius))
-
-    def centred(r: Array) -> Projected:
-        return model.surface(r, environment, masses.ravel(), concentration.ravel())
-
-    nodes = model.nuisance.offset_mpc
-    if nodes is None:
-        average = model.mean_miscentring(radius)
-        found = centred(radius) if average is None else average(centred)
-        return Projected(found.sigma.reshape(shape), found.delta_sigma.reshape(shape))
-    operators = [miscentring(radius, "fixed", float(s)) if s > 0 else None for s in nodes.value]
-    widest = max((o for o in operators if o is not None), key=lambda o: len(o.grid_mpc))
-    on_grid = centred(widest.grid_mpc)  # all operators' grids start alike
-    sigma, delta = [], []
-    for operator in operators:
-        if operator is None:
-            found = centred(radius)
-        else:
-            n = len(operator.grid_mpc)
-            known = Projected(on_grid.sigma[:, :n], on_grid.delta_sigma[:, :n])
-            found = operator(partial(_given, known))
-        sigma.append(found.sigma.reshape(shape[1:]))
-        delta.append(found.delta_sigma.reshape(shape[1:]))
-    return Projected(np.array(sigma), np.array(delta))
-
-
-def _given(known: Projected, _radius: Array) -> Projected:
-    return known
 
 
 def conditional(data: FitData, made: Templates) -> SignedLikelihood:

@@ -1,0 +1,228 @@
+"""Marginal likelihoods against brute-force integration over dense grids of the nuisance parameters."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from lenses import empty_profile, make_tables, model_signal
+from scipy.special import logsumexp
+
+from clmassmod.core.miscentring import miscentring
+from clmassmod.core.projected import Projected
+from clmassmod.errors import ConfigError
+from clmassmod.fitters import scan
+from clmassmod.fitters.likelihood import LensModel, observable
+from clmassmod.fitters.nuisance import SIGNIFICANCES
+
+pytestmark = pytest.mark.inference
+
+MASSES = np.geomspace(5e13, 4e15, 110)
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return make_tables(structure=True)
+
+
+@pytest.fixture(scope="module")
+def fixed(tables):
+    return LensModel.build(tables, concentration="duffy08")
+
+
+def noisy(tables, fixed, error, seed, mass=6e14):
+    rng = np.random.default_rng(seed)
+    profile = empty_profile(tables, error=error)
+    signal = model_signal(fixed, profile, mass, concentration=4.0 * np.exp(0.3 * rng.normal()))
+    return replace(profile, value=signal + error * rng.normal(size=len(signal)))
+
+
+def normal_grid(mean, sd, n=41, reach=5.0):
+    x = np.linspace(-reach, reach, n)
+    weight = np.exp(-0.5 * x * x)
+    return mean + sd * x, np.log(weight / weight.sum())
+
+
+def rayleigh_grid(scale, n=60):
+    x = (np.arange(n) + 0.5) * 5.0 / n
+    weight = x * np.exp(-0.5 * x * x)
+    return scale * x, np.log(weight / weight.sum())
+
+
+def brute_force(model, profile, *, ln_c=None, c=None, offset=None, two_halo=None, shear=None):
+    """Return ln L at MASSES by summing over dense grids of (value, ln weight)."""
+    environment = model.environment(profile)
+    everywhere = np.ones(len(profile.radius_mpc), bool)
+    terms = model.two_halo(profile.radius_mpc, environment.z, MASSES) if two_halo else None
+    zero = (np.zeros(1), np.zeros(1))
+    grid_c = ln_c or c or zero
+    total = []
+    for s, w_s in zip(*(offset or zero), strict=True):
+        operator = miscentring(profile.radius_mpc, "fixed", s) if s > 0 else None
+        for x, w_c in zip(*grid_c, strict=True):
+            relation = model.concentration(MASSES, environment.z)
+            values = np.full(len(MASSES), np.exp(x)) if c else relation * np.exp(x)
+
+            def centred(r, values=values):
+                return model.surface(r, environment, MASSES, values)
+
+            base = operator(centred) if operator else centred(profile.radius_mpc)
+            for a, w_a in zip(*(two_halo or zero), strict=True):
+                whole = base
+                if terms is not None:
+                    whole = Projected(base.sigma + a * terms.sigma, base.delta_sigma + a * terms.delta_sigma)
+                shape = observable(profile, everywhere, whole)
+                for m, w_m in zip(*(shear or zero), strict=True):
+                    residual = (profile.value - (1 + m) * shape) / profile.error
+                    total.append(w_s + w_c + w_a + w_m - 0.5 * np.sum(residual**2, axis=1))
+    return logsumexp(total, axis=0)
+
+
+def moments(masses, ln_like):
+    x = np.log(masses)
+    p = np.exp(ln_like - ln_like.max())
+    p /= p.sum()
+    mean = p @ x
+    return mean, np.sqrt(p @ (x - mean) ** 2)
+
+
+def assert_same_posterior(model, profile, brute, tolerance=0.02):
+    mean, sd = moments(MASSES, brute)
+    found_mean, found_sd = moments(MASSES, model.ln_likelihood(profile, MASSES))
+    print(f"mean off by {(found_mean - mean) / sd:+.4f} sd, sd by {found_sd / sd - 1:+.4f}")
+    assert abs(found_mean - mean) < tolerance * sd
+    assert found_sd == pytest.approx(sd, rel=tolerance)
+
+
+@pytest.mark.parametrize("error", [0.04, 0.015, 0.005])
+def test_concentration_scatter(tables, fixed, error):
+    profile = noisy(tables, fixed, error, seed=1)
+    model = LensModel.build(tables, concentration="duffy08", nuisance={"concentration": {"scatter": 0.3}})
+    assert_same_posterior(model, profile, brute_force(fixed, profile, ln_c=normal_grid(0.0, 0.3, 121)))
+
+
+@pytest.mark.parametrize("error", [0.04, 0.015, 0.005])
+def test_free_concentration(tables, fixed, error):
+    profile = noisy(tables, fixed, error, seed=2)
+    model = LensModel.build(
+        tables, concentration="duffy08", nuisance={"concentration": {"range": (1.0, 15.0)}}
+    )
+    x = np.linspace(0.0, np.log(15.0), 401)
+    x = 0.5 * (x[1:] + x[:-1])
+    assert_same_posterior(model, profile, brute_force(fixed, profile, c=(x, np.full(400, -np.log(400)))))
+
+
+@pytest.mark.parametrize("error", [0.04, 0.015])
+def test_miscentring(tables, fixed, error):
+    profile = noisy(tables, fixed, error, seed=3)
+    nuisance = {"miscentring": {"scale_mpc": 0.2, "fraction": 0.4}}
+    model = LensModel.build(tables, concentration="duffy08", nuisance=nuisance)
+    value, ln_weight = rayleigh_grid(0.2)
+    mixed = np.concatenate([[0.0], value]), np.concatenate([[np.log(0.6)], ln_weight + np.log(0.4)])
+    assert_same_posterior(model, profile, brute_force(fixed, profile, offset=mixed))
+
+
+@pytest.mark.parametrize("observed", ["g_t", "delta_sigma"])
+def test_two_halo_amplitude_and_shear_calibration(tables, fixed, observed):
+    error = 0.03 if observed == "g_t" else 8e13
+    profile = empty_profile(tables, error=error, radius=np.geomspace(0.5, 8.0, 10), observable=observed)
+    signal = model_signal(fixed, profile, 5e14)
+    profile = replace(profile, value=signal + error * np.random.default_rng(4).normal(size=10))
+    for nuisance in (
+        {"two_halo": {"mean": 1.0, "sd": 0.5}},
+        {"shear_bias": {"mean": 0.02, "sd": 0.05}},
+        {"two_halo": {"mean": 1.0, "sd": 0.5}, "shear_bias": {"mean": 0.02, "sd": 0.05}},
+    ):
+        model = LensModel.build(tables, concentration="duffy08", nuisance=nuisance)
+        brute = brute_force(
+            fixed,
+            profile,
+            two_halo=normal_grid(1.0, 0.5) if "two_halo" in nuisance else None,
+            shear=normal_grid(0.02, 0.05) if "shear_bias" in nuisance else None,
+        )
+        assert_same_posterior(model, profile, brute, tolerance=0.002)
+
+
+def test_four_parameters_at_once(tables, fixed):
+    profile = noisy(tables, fixed, 0.025, seed=5)
+    nuisance = {
+        "concentration": {"scatter": 0.3},
+        "miscentring": {"scale_mpc": 0.15},
+        "two_halo": {"mean": 1.0, "sd": 0.5},
+        "shear_bias": {"sd": 0.03},
+    }
+    model = LensModel.build(tables, concentration="duffy08", nuisance=nuisance)
+    brute = brute_force(
+        fixed,
+        profile,
+        ln_c=normal_grid(0.0, 0.3, 25, 4.0),
+        offset=rayleigh_grid(0.15, 25),
+        two_halo=normal_grid(1.0, 0.5, 11, 4.0),
+        shear=normal_grid(0.0, 0.03, 9, 4.0),
+    )
+    assert_same_posterior(model, profile, brute)
+
+
+def test_stored_grid_and_direct_evaluation_agree(tables, fixed):
+    """Profiles at nodes in ln r_s, interpolated, against one by one."""
+    profile = noisy(tables, fixed, 0.03, seed=6)
+    nuisance = {"concentration": {"scatter": 0.3}, "miscentring": {"scale_mpc": 0.15}}
+    model = LensModel.build(
+        tables, concentration="duffy08", nuisance=nuisance, mass_definitions=("200c", "500c")
+    )
+    fit = scan.fit(profile, model)
+    some = fit.mass_msun[[150, 220, 260]]
+    for definition in ("200c", "500c"):
+        direct = [model.ln_likelihood(profile, m, definition)[0] for m in some]
+        assert fit.ln_like[definition][[150, 220, 260]] == pytest.approx(direct, abs=1e-4)
+
+
+def test_wrong_concentration_prior_is_seen_in_the_best_one(tables, fixed):
+    profile = empty_profile(tables, error=0.005)
+    profile = replace(profile, value=model_signal(fixed, profile, 8e14, concentration=7.0))
+    model = LensModel.build(tables, concentration=4.0, nuisance={"concentration": {"scatter": 1.0}})
+    fit = scan.fit(profile, model)
+    assert fit.summary["concentration_ml"] == pytest.approx(7.0, rel=0.1)  # the prior pulls
+    assert abs(fit.summary["mass_ml_msun"] - 8e14) < 1.5 * fit.summary["mass_err_msun"]
+    assert scan.fit(profile, fixed).summary["chi2"] > fit.summary["chi2"] + 10
+
+
+def test_fixed_effects_are_parameters_of_every_profile(tables):
+    profile = empty_profile(tables, radius=np.geomspace(0.3, 6.0, 8))
+    plain = LensModel.build(tables, concentration=4.0)
+    moved = LensModel.build(
+        tables,
+        concentration=4.0,
+        parameters={"two_halo": 1.0, "offset_mpc": 0.2, "offset_distribution": "rayleigh"},
+    )
+    # an average profile over offsets is not the marginal likelihood over them, but shares its limit
+    centred = LensModel.build(tables, concentration=4.0, parameters={"two_halo": 1.0, "offset_mpc": 1e-4})
+    with_term = LensModel.build(tables, concentration=4.0, parameters={"two_halo": 1.0})
+    mass = np.array([3e14])
+    assert centred.ln_likelihood(profile, mass) == pytest.approx(
+        with_term.ln_likelihood(profile, mass), rel=1e-4
+    )
+    assert moved.ln_likelihood(profile, mass) != pytest.approx(plain.ln_likelihood(profile, mass), rel=1e-2)
+
+
+def test_more_signal_gets_more_nodes(tables):
+    nuisance = {"concentration": {"scatter": 0.3}, "miscentring": {"scale_mpc": 0.2}}
+    prior = LensModel.build(tables, concentration=4.0, nuisance=nuisance).nuisance
+    made = [prior.nodes(s) for s in SIGNIFICANCES]
+    assert np.all(np.diff([len(n.ln_c_weight) for n in made]) >= 0)
+    assert np.all(np.diff([len(n.ln_offset_weight) for n in made]) >= 0)
+    for nodes in made:
+        assert logsumexp(nodes.ln_c_weight) == pytest.approx(0.0, abs=1e-12)
+        assert logsumexp(nodes.ln_offset_weight) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_wrong_priors_are_refused(tables):
+    for nuisance, message in (
+        ({"concentration": {}}, "either 'scatter' or 'range'"),
+        ({"concentraton": {"scatter": 0.3}}, "concentration"),
+        ({"miscentring": {"scale_mpc": -1}}, "scale_mpc"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            LensModel.build(tables, concentration=4.0, nuisance=nuisance)
+    bare = make_tables(structure=False)
+    with pytest.raises(ConfigError, match="two-halo"):
+        LensModel.build(bare, concentration=4.0, nuisance={"two_halo": {"sd": 0.5}})
