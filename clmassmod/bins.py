@@ -21,8 +21,8 @@ class FittedProfile(NamedTuple):
 
     Attributes
     ----------
-    halo_id, parent : str
-        The halo or projection, and what its projections share.
+    halo_id : str
+        The halo or projection; ``parent`` is what its projections share.
     z : float
         Redshift of the lens.
     mass : mapping
@@ -36,12 +36,16 @@ class FittedProfile(NamedTuple):
     """
 
     halo_id: str
-    parent: str
     z: float
     mass: Mapping[str, float]
     pdf: tuple[Array, Array]
     metadata: Mapping[str, Any]
     loc: str
+
+    @property
+    def parent(self) -> str:
+        """Identifier shared by all projections of one halo."""
+        return str(self.metadata.get("parent", self.halo_id))
 
 
 BinFunction = Callable[[list[FittedProfile]], Any]
@@ -63,11 +67,16 @@ def fitted_profile(fit: HaloFit, loc: str = "") -> FittedProfile:
     norm = np.trapezoid(density, mass) if len(mass) else 1.0
     return FittedProfile(
         fit.halo_id,
-        fit.parent,
         fit.z,
         fit.summary,
         (mass, density / norm),
-        {**fit.metadata, **fit.halo.extra, "status": fit.status, "reason": fit.reason},
+        {
+            **fit.metadata,
+            **fit.halo.extra,
+            "parent": fit.parent,
+            "status": fit.status,
+            "reason": fit.reason,
+        },
         loc or fit.halo_id,
     )
 
@@ -99,7 +108,9 @@ def by_edges(edges: Mapping[str, Sequence[float]]) -> BinFunction:
         index = {n: _bin_index(values[n], np.asarray(edges[n], dtype=float)) for n in names}
         bins: dict[str, list[str]] = {}
         for cell in product(*(range(len(edges[n]) - 1) for n in names)):
-            label = "_".join(edge_label(n, edges[n][i], edges[n][i + 1]) for n, i in zip(names, cell, strict=True))
+            label = "_".join(
+                edge_label(n, edges[n][i], edges[n][i + 1]) for n, i in zip(names, cell, strict=True)
+            )
             inside = np.all([index[n] == i for n, i in zip(names, cell, strict=True)], axis=0)
             bins[label] = [p.loc for p, keep in zip(profiles, inside, strict=True) if keep]
         return bins
@@ -162,7 +173,9 @@ def assign(profiles: Iterable[FittedProfile], function: BinFunction, source: str
     if isinstance(result, list | tuple):
         result = {f"bin{i}": members for i, members in enumerate(result)}
     if not isinstance(result, Mapping):
-        raise ConfigError(f"{source}: the function returned a {type(result).__name__}, expected a list of lists or a dict")
+        raise ConfigError(
+            f"{source}: the function returned a {type(result).__name__}, expected a list of lists or a dict"
+        )
     known = {p.halo_id: p.halo_id for p in listed} | {p.loc: p.halo_id for p in listed}
     members = {str(label): _members(str(label), items, known, source) for label, items in result.items()}
     return Assignment(members, tuple(_remarks(listed, members, source)))
@@ -177,7 +190,9 @@ def _members(label: str, items: Any, known: Mapping[str, str], source: str) -> l
     for item in items:
         name = item.halo_id if isinstance(item, FittedProfile) else str(item)
         if name not in known:
-            raise ConfigError(f"{source}: bin {label}: {name!r} is neither a halo nor a location that was given")
+            raise ConfigError(
+                f"{source}: bin {label}: {name!r} is neither a halo nor a location that was given"
+            )
         ids.append(known[name])
     return list(dict.fromkeys(ids))
 

@@ -27,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"clmassmod {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    from clmassmod.cli import files, rules  # noqa: PLC0415  (cheap; they import the rest when called)
+    from clmassmod.cli import files, rules
 
     rules.add_commands(commands)
     files.add_commands(commands)

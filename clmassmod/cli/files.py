@@ -11,21 +11,21 @@ from clmassmod.errors import ConfigError
 
 
 def _init(options: argparse.Namespace) -> None:
-    from clmassmod.steps.template import write_template  # noqa: PLC0415
+    from clmassmod.steps.template import write_template
 
     write_template(Path(options.file), options.name, options.force)
     print(f"wrote {options.file}; edit it, then: snakemake --cores all --configfile {options.file}")
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from clmassmod.config import build  # noqa: PLC0415
-    from clmassmod.config.models import CosmologyConfig  # noqa: PLC0415
-    from clmassmod.cosmology.predict import predict  # noqa: PLC0415
+    from clmassmod.config import build
+    from clmassmod.config.models import CosmologyConfig
+    from clmassmod.cosmology.predict import predict
 
     cosmology = build(CosmologyConfig, _pairs(options.cosmology, "--cosmology"), "--cosmology").build()
     columns = predict(
-        cosmology,
-        profile=options.profile,
+        options.profile,
+        cosmology=cosmology,
         mass_msun=options.mass,
         concentration=_number_or_name(options.concentration),
         mass_definition=options.mass_definition,
@@ -34,8 +34,8 @@ def _predict(options: argparse.Namespace) -> None:
         radius_mpc=_numbers(options.radius, "--radius"),
         parameters=_pairs(",".join(options.parameter), "--parameter"),
     )
-    lines = [",".join(columns)]
-    lines += [",".join(f"{value:.12g}" for value in row) for row in zip(*columns.values(), strict=True)]
+    lines = [",".join(columns._fields)]
+    lines += [",".join(f"{value:.12g}" for value in row) for row in zip(*columns, strict=True)]
     print("\n".join(lines))
 
 
@@ -64,31 +64,33 @@ def _pairs(text: str, option: str) -> dict[str, Any]:
 
 
 def _show(options: argparse.Namespace) -> None:
-    from clmassmod.steps.single import show_file  # noqa: PLC0415
+    from clmassmod.steps.single import show_file
 
     print("\n".join(show_file(options.file)))
 
 
 def _status(options: argparse.Namespace) -> None:
-    from clmassmod.steps.paths import Campaign  # noqa: PLC0415
-    from clmassmod.steps.status import status_lines  # noqa: PLC0415
+    from clmassmod.steps.paths import Campaign
+    from clmassmod.steps.status import status_lines
 
     print("\n".join(status_lines(Campaign.open(options.campaign))))
 
 
 def _retry(options: argparse.Namespace) -> None:
-    from clmassmod.steps.paths import Campaign  # noqa: PLC0415
-    from clmassmod.steps.status import forget_failures  # noqa: PLC0415
+    from clmassmod.steps.paths import Campaign
+    from clmassmod.steps.status import forget_failures
 
     forgotten = forget_failures(Campaign.open(options.campaign), options.halo)
-    print(f"{len(forgotten)} haloes will be tried again by the next snakemake run: {', '.join(forgotten[:10])}")
+    print(
+        f"{len(forgotten)} haloes will be tried again by the next snakemake run: {', '.join(forgotten[:10])}"
+    )
 
 
 def _schema(options: argparse.Namespace) -> None:
-    import json  # noqa: PLC0415
+    import json
 
-    from clmassmod.config import json_schema  # noqa: PLC0415
-    from clmassmod.store import write_text  # noqa: PLC0415
+    from clmassmod.config import json_schema
+    from clmassmod.store import write_text
 
     text = json.dumps(json_schema(), indent=1, sort_keys=True) + "\n"
     if options.output is None:
@@ -117,13 +119,19 @@ def add_commands(commands: Any) -> None:
     predict.add_argument("--z-lens", type=float, required=True)
     predict.add_argument("--z-source", type=float, required=True)
     predict.add_argument("--radius", required=True, help="physical radii with commas between them [Mpc]")
-    predict.add_argument("--cosmology", required=True, help="H0=70,Om0=0.3[,Ob0=0.05,sigma8=0.8,ns=0.96,w0=-1 …]")
-    predict.add_argument("--parameter", action="append", default=[], help="alpha=0.2: a parameter of the profile")
+    predict.add_argument(
+        "--cosmology", required=True, help="H0=70,Om0=0.3[,Ob0=0.05,sigma8=0.8,ns=0.96,w0=-1 …]"
+    )
+    predict.add_argument(
+        "--parameter", action="append", default=[], help="alpha=0.2: a parameter of the profile"
+    )
     show = add("show", _show, "verify a result file and print what it holds")
     show.add_argument("file")
     status = add("status", _status, "what is done, what failed and why, and how to repeat just that")
     status.add_argument("campaign", help="folder results/<campaign>")
-    retry = add("retry", _retry, "let the next run of snakemake repeat the haloes that failed, and nothing else")
+    retry = add(
+        "retry", _retry, "let the next run of snakemake repeat the haloes that failed, and nothing else"
+    )
     retry.add_argument("campaign", help="folder results/<campaign>")
     retry.add_argument("halo", nargs="*", help="just these haloes (default: all that failed)")
     schema = add("schema", _schema, "print the JSON schema of the configuration")

@@ -38,7 +38,7 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
     path = Path(path)
     try:
         # safe: a subclass of yaml's safe loader
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
     except UnicodeDecodeError:
@@ -79,7 +79,9 @@ def _numbers(value: Any) -> Any:
 def _describe(model: type[BaseModel], detail: ErrorDetails, prefix: str) -> str:
     where = ".".join([*([prefix] if prefix else []), *(str(part) for part in detail["loc"])]) or "(top level)"
     if detail["type"] == "extra_forbidden":
-        return f"{where}: unknown key{suggest(str(detail['loc'][-1]), _known_keys(model, detail['loc'][:-1]))}"
+        return (
+            f"{where}: unknown key{suggest(str(detail['loc'][-1]), _known_keys(model, detail['loc'][:-1]))}"
+        )
     if detail["type"] == "missing":
         return f"{where}: this key is required"
     message = detail["msg"].removeprefix("Value error, ")
@@ -94,7 +96,9 @@ def _known_keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]
     current: Any = model
     for part in loc:
         if isinstance(current, type) and issubclass(current, BaseModel):
-            current = current.model_fields[str(part)].annotation if str(part) in current.model_fields else None
+            current = (
+                current.model_fields[str(part)].annotation if str(part) in current.model_fields else None
+            )
         else:  # the value type of a mapping
             current = get_args(current)[-1] if get_args(current) else None
         options = [a for a in get_args(current) if isinstance(a, type) and issubclass(a, BaseModel)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -27,13 +28,13 @@ def _interval(pair: tuple[float, float]) -> tuple[float, float]:
 
 
 def _positive_interval(pair: tuple[float, float]) -> tuple[float, float]:
-    if not 0 < pair[0]:
+    if not pair[0] > 0:
         raise ValueError(f"the lower end {pair[0]:g} is not above 0")
     return _interval(pair)
 
 
 def _edges(edges: list[float]) -> list[float]:
-    if len(edges) < 2 or any(b <= a for a, b in zip(edges, edges[1:], strict=False)):
+    if len(edges) < 2 or any(b <= a for a, b in pairwise(edges)):
         raise ValueError("edges must be two or more increasing numbers")
     return edges
 
@@ -44,7 +45,10 @@ PositiveInterval = Annotated[tuple[float, float], AfterValidator(_positive_inter
 Edges = Annotated[list[float], AfterValidator(_edges)]
 MassDefinition = Annotated[
     str,
-    Field(pattern=r"^(vir|[1-9][0-9]*[cm])$", description="200c, 500c, 2500c, 200m, vir or any number with c or m"),
+    Field(
+        pattern=r"^(vir|[1-9][0-9]*[cm])$",
+        description="200c, 500c, 2500c, 200m, vir or any number with c or m",
+    ),
 ]
 
 
@@ -105,7 +109,8 @@ class RadialBins(Model):
     spacing: Literal["linear", "log", "equal_count"] = "linear"
     min_galaxies: int = Field(1, ge=1, description="a bin with fewer galaxies is not used")
     radius: Literal["effective", "mean"] = Field(
-        "effective", description="of a bin: where a cluster's shear has its mean, or the mean of the galaxies' radii"
+        "effective",
+        description="of a bin: where a cluster's shear has its mean, or the mean of the galaxies' radii",
     )
 
 
@@ -158,7 +163,8 @@ class Binning(Model):
 
     function: str | None = Field(None, description="path/to/file.py:function of all profiles")
     by: dict[str, Edges] | None = Field(
-        None, description="quantity (z, snr, mass_ml_msun, a column of the simulation …) to edges; products of several"
+        None,
+        description="quantity (z, snr, mass_ml_msun, a column of the simulation …) to edges, or several",
     )
 
     @model_validator(mode="after")
@@ -191,7 +197,9 @@ class Report(Model):
     """What the report shows."""
 
     title: str = ""
-    notes: list[str] = Field(default_factory=list, description="known limits of the input, shown with the results")
+    notes: list[str] = Field(
+        default_factory=list, description="known limits of the input, shown with the results"
+    )
     example_halos: int = Field(6, ge=0, le=100)
 
 

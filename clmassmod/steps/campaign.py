@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +14,13 @@ from typing import Any
 import yaml
 
 from clmassmod.config import CampaignConfig, content_hash, load_campaign
-from clmassmod.errors import ConfigError
+from clmassmod.errors import ConfigError, TruthError
 from clmassmod.readers.common import open_reader
 from clmassmod.records import HaloInfo
-from clmassmod.registry import load_object
-from clmassmod.steps.paths import Campaign, fingerprint
-from clmassmod.store.tree import write_text, write_text_if_changed
+from clmassmod.steps.markers import stale_markers
+from clmassmod.steps.paths import Campaign
+from clmassmod.steps.sources import check_plugins, fingerprint, outside_files, resolve
+from clmassmod.store import write_text_if_changed
 
 RESULTS = Path("results")
 
@@ -56,10 +56,12 @@ def prepare(
     folder = RESULTS / checked.campaign
     if not main_process:
         return Campaign.open(folder)
-    checked = _resolve(checked, [Path(), *([Path(project)] if project else [])], source)
-    _check_plugins(checked, source)
+    checked = resolve(checked, [Path(), *([Path(project)] if project else [])], source)
+    check_plugins(checked, source)
     state, halos_text = _state(checked, folder, source)
     _check_kind(checked, state["kind"], source)
+    if checked.truth is not None:
+        state["truth"] = _check_truth(checked, state, _old_state(folder).get("truth"), source)
     campaign = Campaign(folder, checked, state)
     campaign = replace(campaign, stale=frozenset(str(m) for m in stale_markers(campaign)))
     if not dry_run:
@@ -76,10 +78,12 @@ def prepare(
 def _state(config: CampaignConfig, folder: Path, source: str) -> tuple[dict[str, Any], str | None]:
     """Return what was found outside, and the list of haloes if it had to be made anew."""
     old = _old_state(folder)
-    prints = {p: fingerprint(p, old.get("fingerprints", {}).get(p)) for p in _outside_files(config)}
+    prints = {p: fingerprint(p, old.get("fingerprints", {}).get(p)) for p in outside_files(config)}
     simulation = config.simulation
     seed = config.seed if simulation.path is None else None
-    outside = [prints[p]["sha256"] for p in (simulation.path, simulation.reader.rpartition(":")[0]) if p in prints]
+    outside = [
+        prints[p]["sha256"] for p in (simulation.path, simulation.reader.rpartition(":")[0]) if p in prints
+    ]
     listing = content_hash([simulation.model_dump(), config.cosmology.model_dump(), seed, outside])
     state: dict[str, Any] = {"fingerprints": prints, "listing": listing}
     text = None
@@ -97,6 +101,47 @@ def _state(config: CampaignConfig, folder: Path, source: str) -> tuple[dict[str,
         }
     state["shards"] = shard_names(state["halo_ids"], config.halos_per_job)
     return state, text
+
+
+def _check_truth(config: CampaignConfig, state: dict[str, Any], known: str | None, source: str) -> str:
+    """Refuse a truth table that `compare` could not use, hours before it would; nothing of it is kept."""
+    truth = config.truth
+    assert truth is not None
+    prints = [state["fingerprints"][truth.path]["sha256"]] if truth.path is not None else []
+    key = content_hash([truth.model_dump(), prints, state["halos_hash"]])
+    if key != known:
+        masses = read_truth_of(config)
+        missing = [h for h in state["halo_ids"] if h not in masses]
+        if missing and not truth.allow_missing:
+            named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+            raise TruthError(
+                f"{source}: truth: {truth.path or 'the reader'} has no true mass of {len(missing)} of "
+                f"{len(state['halo_ids'])} haloes: {named}; complete it, or set truth.allow_missing: true"
+            )
+        if len(missing) == len(state["halo_ids"]):
+            raise TruthError(
+                f"{source}: truth: {truth.path or 'the reader'} has a true mass of none of the haloes"
+            )
+    return key
+
+
+def read_truth_of(config: CampaignConfig) -> Any:
+    """Return the true masses of a campaign, a mapping of halo id to mass [Msun]."""
+    from clmassmod.bias import truth as truth_module
+
+    truth = config.truth
+    assert truth is not None
+    if truth.path is None:
+        reader = open_reader(config.simulation, config.cosmology.build(), config.seed)
+        return truth_module.from_reader(reader, truth.mass_definition)
+    return truth_module.read_truth(
+        truth.path,
+        halo_id=truth.halo_id,
+        mass=truth.mass,
+        unit=truth.unit,
+        h=config.cosmology.H0 / 100,
+        mass_definition=truth.mass_definition,
+    )
 
 
 def shard_names(halo_ids: list[str], halos_per_job: int) -> list[str]:
@@ -179,115 +224,9 @@ def _list_halos(config: CampaignConfig, source: str) -> tuple[list[HaloInfo], di
 
 def _check_kind(config: CampaignConfig, kind: str, source: str) -> None:
     for name, analysis in config.analyses.items():
+        where = f"{source}: analyses.{name}.survey: reader {config.simulation.reader!r}"
         if kind == "map" and analysis.survey is None:
-            raise ConfigError(
-                f"{source}: analyses.{name}.survey: reader {config.simulation.reader!r} gives maps, which need a "
-                f"survey (known: {', '.join(config.surveys) or 'none'})"
-            )
+            known = ", ".join(config.surveys) or "none"
+            raise ConfigError(f"{where} gives maps, which need a survey (known: {known})")
         if kind == "profile" and analysis.survey is not None:
-            raise ConfigError(
-                f"{source}: analyses.{name}.survey: reader {config.simulation.reader!r} gives measured profiles, "
-                "which take no survey; remove the key"
-            )
-
-
-def _resolve(config: CampaignConfig, places: list[Path], source: str) -> CampaignConfig:
-    """Return the configuration with every path found, in the working directory or the project."""
-
-    def find(path: str, key: str) -> str:
-        for place in places:
-            if (place / path).exists():
-                return os.path.normpath(place / path)
-        raise ConfigError(f"{source}: {key}: no file {path} (looked in {', '.join(str(p.resolve()) for p in places)})")
-
-    def find_plugin(name: Any, key: str) -> Any:
-        file, separator, attribute = str(name).rpartition(":")
-        if separator and file.endswith(".py"):
-            return f"{find(file, key)}:{attribute}"
-        if str(name).endswith((".ecsv", ".csv", ".h5")):
-            return find(str(name), key)
-        return name
-
-    data = config.model_dump(mode="json")
-    simulation = data["simulation"]
-    simulation["reader"] = find_plugin(simulation["reader"], "simulation.reader")
-    if simulation["path"] is not None:
-        simulation["path"] = find(simulation["path"], "simulation.path")
-    if data["truth"] is not None and data["truth"]["path"] is not None:
-        data["truth"]["path"] = find(data["truth"]["path"], "truth.path")
-    for name, analysis in data["analyses"].items():
-        model = analysis["model"]
-        for key in ("profile", "concentration"):
-            model[key] = find_plugin(model[key], f"analyses.{name}.model.{key}")
-        analysis["method"] = find_plugin(analysis["method"], f"analyses.{name}.method")
-    for name, binning in data["bins"].items():
-        if binning["function"] is not None:
-            binning["function"] = find_plugin(binning["function"], f"bins.{name}.function")
-    return load_campaign(data, source)
-
-
-def _outside_files(config: CampaignConfig) -> list[str]:
-    names: list[str | float | None] = [config.simulation.reader, config.simulation.path]
-    if config.truth is not None:
-        names.append(config.truth.path)
-    for analysis in config.analyses.values():
-        names += [analysis.model.profile, analysis.model.concentration, analysis.method]
-    names += [b.function for b in config.bins.values()]
-    files = [str(n).rpartition(":")[0] if ".py:" in str(n) else str(n) for n in names if n is not None]
-    return list(dict.fromkeys(f for f in files if Path(f).exists()))
-
-
-def _check_plugins(config: CampaignConfig, source: str) -> None:
-    """Load the user's functions and check options once, rather than in the first of a thousand jobs."""
-    from clmassmod.fitters import check_options  # noqa: PLC0415  (light, but jobs that only open need it not)
-
-    for name, binning in config.bins.items():
-        if binning.function is not None:
-            try:
-                load_object(binning.function)
-            except ConfigError as error:
-                raise ConfigError(f"{source}: bins.{name}.function: {error}") from None
-    for name, analysis in config.analyses.items():
-        try:
-            check_options(analysis.method, analysis.options)
-        except ConfigError as error:
-            raise ConfigError(f"{source}: analyses.{name}.options: {error}") from None
-
-
-def stale_markers(campaign: Campaign) -> Iterator[Path]:
-    """Yield the markers of shards whose results are gone or belong to another configuration."""
-    for survey in campaign.surveys:
-        yield from _stale(campaign, "mocks", survey, campaign.hash("mock", survey))
-    for analysis in campaign.analyses:
-        yield from _stale(campaign, "fits", analysis, campaign.hash("fit", analysis))
-
-
-def _stale(campaign: Campaign, step: str, name: str, wanted_hash: str) -> Iterator[Path]:
-    folder = campaign.folder / "markers" / step / name
-    if not folder.is_dir():
-        return
-    results = campaign.folder / step / name
-    present = set(os.listdir(results)) if results.is_dir() else set()
-    known = set(campaign.shards)
-    for marker in sorted(folder.glob("*.json")):
-        if not (marker.stem in known and _marker_holds(marker, wanted_hash, present)):
-            yield marker
-
-
-def _marker_holds(marker: Path, wanted_hash: str, present: set[str]) -> bool:
-    try:
-        content = json.loads(marker.read_text(encoding="utf-8"))
-        halos = content["halos"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    if content.get("hash") != wanted_hash:
-        return False
-    return all((f"{h}.failed.json" if s == "failed" else f"{h}.h5") in present for h, s in halos.items())
-
-
-def write_marker(campaign: Campaign, step: str, name: str, shard: str, config_hash: str, halos: dict[str, str]) -> None:
-    """Say that a shard is done, and how each of its haloes ended."""
-    text = json.dumps({"hash": config_hash, "halos": halos}, sort_keys=True)
-    write_text(campaign.marker_file(step, name, shard), text)
-
-
+            raise ConfigError(f"{where} gives measured profiles, which take no survey; remove the key")

@@ -10,8 +10,10 @@ import numpy as np
 
 from clmassmod.bins import Assignment, assign, by_edges, fitted_profile
 from clmassmod.errors import ConfigError
+from clmassmod.posterior import Posterior
 from clmassmod.readers.common import open_reader
 from clmassmod.registry import load_object
+from clmassmod.steps.campaign import read_truth_of
 from clmassmod.steps.halos import provenance_of
 from clmassmod.steps.paths import Campaign
 from clmassmod.steps.population import gather_population, load_population, save_population
@@ -23,7 +25,7 @@ TRUE_MASS = "true mass"
 
 def make_tables(campaign: Campaign) -> None:
     """Compute once what costs an import of astropy or colossus, and what the reader needs once."""
-    from clmassmod import tables  # noqa: PLC0415  (imports astropy and colossus when it builds)
+    from clmassmod import tables
 
     config = campaign.config
     cosmology = config.cosmology.build()
@@ -55,15 +57,22 @@ def make_bins(campaign: Campaign, analysis: str, report: Callable[[str], None]) 
         remarks += assignment.remarks
         for label, members in assignment.members.items():
             if label in bins and bins[label]["binning"] != ALL:
+                other = bins[label]["binning"]
                 raise ConfigError(
-                    f"bins.{name}: label {label!r} is also one of bins.{bins[label]['binning']}; rename one of them"
+                    f"bins.{name}: label {label!r} is also one of bins.{other}; rename one of them"
                 )
             bins[label] = _entry(name, members, usable)
     for remark in remarks:
         report(remark)
     config_hash = campaign.hash("bins", analysis)
     save_population(campaign.population_file(analysis), population, provenance_of(campaign, config_hash))
-    content = {"analysis": analysis, "bins": bins, "failed": failed, "remarks": remarks, "config_hash": config_hash}
+    content = {
+        "analysis": analysis,
+        "bins": bins,
+        "failed": failed,
+        "remarks": remarks,
+        "config_hash": config_hash,
+    }
     write_text(campaign.bins_file(analysis), json.dumps(content, indent=1, sort_keys=True))
 
 
@@ -77,7 +86,9 @@ def read_bins(campaign: Campaign, analysis: str) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise ConfigError(f"{path}: not there; run `clmassmod bins --campaign {campaign.root}` first") from None
+        raise ConfigError(
+            f"{path}: not there; run `clmassmod bins --campaign {campaign.root}` first"
+        ) from None
 
 
 def _members(campaign: Campaign, analysis: str, label: str) -> list[str]:
@@ -89,8 +100,8 @@ def _members(campaign: Campaign, analysis: str, label: str) -> list[str]:
 
 def fit_ensemble(campaign: Campaign, analysis: str, label: str, report: Callable[[str], None]) -> None:
     """Infer the population of one bin, without truth."""
-    from clmassmod import ensemble  # noqa: PLC0415
-    from clmassmod.store import save_posterior  # noqa: PLC0415
+    from clmassmod import ensemble
+    from clmassmod.store import save_posterior
 
     config = campaign.config.ensemble
     population = load_population(campaign.population_file(analysis))
@@ -109,30 +120,38 @@ def fit_ensemble(campaign: Campaign, analysis: str, label: str, report: Callable
 
 def compare_bin(campaign: Campaign, analysis: str, label: str, report: Callable[[str], None]) -> None:
     """Infer bias and scatter of one bin against the true masses."""
-    from clmassmod import bias  # noqa: PLC0415
-    from clmassmod.store import save_posterior  # noqa: PLC0415
+    from clmassmod import bias
+    from clmassmod.store import save_posterior
 
     config, settings = campaign.config, campaign.config.compare
     if config.truth is None:
-        raise ConfigError(f"{campaign.root}: `compare` needs the key 'truth', which the configuration has not")
+        raise ConfigError(
+            f"{campaign.root}: `compare` needs the key 'truth', which the configuration has not"
+        )
     population = load_population(campaign.population_file(analysis))
-    truth = read_campaign_truth(campaign)
+    truth = read_truth_of(config)
     inside_label = label if label not in campaign.truth_bins else ALL
     members = _members(campaign, analysis, inside_label)
     if label in campaign.truth_bins:
         edges = settings.true_mass_edges_msun or []
         i = campaign.truth_bins.index(label)
         members = [h for h in members if edges[i] <= truth.get(h, np.nan) < edges[i + 1]]
-    posterior = bias.fit(
-        population.fits(members),
-        truth,
-        model=settings.model,
-        method=settings.method,
-        prior=dict(settings.prior),
-        seed=config.seed,
-        mass_definition=config.truth.mass_definition,
-        allow_missing=config.truth.allow_missing,
-    )
+    fits = population.fits(members)
+    if any(fit.status == "ok" for fit in fits):
+        posterior = bias.fit(
+            fits,
+            truth,
+            model=settings.model,
+            method=settings.method,
+            prior=dict(settings.prior),
+            seed=config.seed,
+            mass_definition=config.truth.mass_definition,
+            allow_missing=config.truth.allow_missing,
+        )
+    else:  # a bin by true mass may be empty; its row in the tables says so
+        posterior = Posterior(
+            {}, warnings=("no halo with a likelihood in this bin",), metadata={"n_halos": 0}
+        )
     for warning in posterior.warnings:
         report(f"{analysis}, bin {label}: {warning}")
     known = [h for h in members if h in truth]
@@ -142,24 +161,3 @@ def compare_bin(campaign: Campaign, analysis: str, label: str, report: Callable[
     }
     provenance = provenance_of(campaign, campaign.hash("compare", analysis))
     save_posterior(campaign.comparison_file(analysis, label), posterior, provenance, observed)
-
-
-def read_campaign_truth(campaign: Campaign) -> Any:
-    """Return the true masses of a campaign, a mapping of halo id to mass [Msun]."""
-    from clmassmod.bias import truth as truth_module  # noqa: PLC0415
-
-    config = campaign.config
-    assert config.truth is not None
-    if config.truth.path is None:
-        reader = open_reader(config.simulation, config.cosmology.build(), config.seed)
-        return truth_module.from_reader(reader, config.truth.mass_definition)
-    return truth_module.read_truth(
-        config.truth.path,
-        halo_id=config.truth.halo_id,
-        mass=config.truth.mass,
-        unit=config.truth.unit,
-        h=config.cosmology.H0 / 100,
-        mass_definition=config.truth.mass_definition,
-    )
-
-

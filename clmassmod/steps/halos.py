@@ -16,15 +16,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from clmassmod.config import halo_rng
-from clmassmod.errors import ClmassmodError, FitError, ReaderError, StoreError
-from clmassmod.fitters.likelihood import LensModel, select_bins
-from clmassmod.measure import measure
-from clmassmod.mock import observe
+from clmassmod.errors import ClmassmodError, FitError, StoreError
+from clmassmod.fitters.likelihood import LensModel
 from clmassmod.readers.common import open_reader
 from clmassmod.records import HaloFit, HaloInfo, LensingMap, ShearProfile, SourceCatalog
-from clmassmod.registry import FITTERS
-from clmassmod.steps.campaign import read_halos, shard_members, write_marker
+from clmassmod.steps import chain
+from clmassmod.steps.campaign import read_halos, shard_members
+from clmassmod.steps.markers import write_marker
 from clmassmod.steps.paths import Campaign
 from clmassmod.store import load_catalog, load_fit, read_tree, save_catalog, save_fit, write_text
 from clmassmod.tables import Tables
@@ -56,8 +54,8 @@ class Inputs:
         config = self.campaign.config
         return open_reader(config.simulation, config.cosmology.build(), config.seed)
 
-    def read(self, halo: HaloInfo) -> LensingMap | SourceCatalog | ShearProfile:
-        """Return what the simulation holds of one halo."""
+    def read(self, halo: HaloInfo) -> Any:
+        """Return what the simulation holds of one halo: a map, a field, a catalogue or a profile."""
         return self.reader.read(halo, self.tables, self.prepared)
 
 
@@ -100,8 +98,7 @@ def fit_shard(campaign: Campaign, analysis: str, shard: str, report: Callable[[s
 def mock_halo(inputs: Inputs, survey: str, halo: HaloInfo) -> SourceCatalog:
     """Return the catalogue of one halo as a survey would see it."""
     config = inputs.campaign.config
-    rng = halo_rng(config.seed, halo.halo_id, f"mock/{survey}")
-    return observe(inputs.read(halo), config.surveys[survey], inputs.tables, rng)
+    return chain.mock_catalog(inputs.read(halo), config.surveys[survey], survey, inputs.tables, config.seed)
 
 
 @dataclass(frozen=True)
@@ -114,17 +111,15 @@ class HaloFitter:
     @cached_property
     def model(self) -> LensModel:
         """The lens model, shared by all haloes."""
-        return build_model(self.inputs.campaign, self.inputs.tables, self.analysis)
+        return chain.lens_model(self.inputs.campaign.config.analyses[self.analysis], self.inputs.tables)
 
     def profile(self, halo: HaloInfo) -> ShearProfile:
         """Return the profile of one halo, from its mock or as the simulation holds it."""
         campaign = self.inputs.campaign
         config = campaign.config.analyses[self.analysis]
         if config.survey is None:
-            record = self.inputs.read(halo)
-        else:
-            record = self._mock(config.survey, halo.halo_id)
-        return self.measure(record)
+            return self.measure(self.inputs.read(halo))
+        return self.measure(self._mock(config.survey, halo.halo_id))
 
     def _mock(self, survey: str, halo_id: str) -> SourceCatalog:
         campaign = self.inputs.campaign
@@ -136,12 +131,7 @@ class HaloFitter:
 
     def measure(self, record: LensingMap | SourceCatalog | ShearProfile) -> ShearProfile:
         """Return the profile of a catalogue, or a profile itself, in the analysis' radial range."""
-        config = self.inputs.campaign.config.analyses[self.analysis]
-        if isinstance(record, SourceCatalog):
-            return measure(record, config.radius_mpc, config.radial_bins)
-        if isinstance(record, ShearProfile):
-            return select_bins(record, config.radius_mpc)
-        raise ReaderError(f"halo {record.halo.halo_id}: a map cannot be fitted before a survey has observed it")
+        return chain.analysis_profile(record, self.inputs.campaign.config.analyses[self.analysis])
 
     def fit(self, halo: HaloInfo) -> HaloFit:
         """Return the fit of one halo."""
@@ -149,31 +139,15 @@ class HaloFitter:
 
     def fit_profile(self, profile: ShearProfile) -> HaloFit:
         """Return the fit of one profile."""
-        campaign = self.inputs.campaign
-        config = campaign.config.analyses[self.analysis]
-        rng = halo_rng(campaign.config.seed, profile.halo.halo_id, f"fit/{self.analysis}")
-        result: HaloFit = FITTERS.load(config.method)(
-            profile, self.model, prior=config.prior, rng=rng, **config.options
+        config = self.inputs.campaign.config
+        return chain.fit_profiles(
+            profile, self.model, config.analyses[self.analysis], self.analysis, config.seed
         )
-        return result
-
-
-def build_model(campaign: Campaign, tables: Tables, analysis: str) -> LensModel:
-    """Return the lens model of an analysis."""
-    config = campaign.config.analyses[analysis]
-    return LensModel.build(
-        tables,
-        profile=config.model.profile,
-        concentration=config.model.concentration,
-        parameters=config.model.parameters,
-        mass_definitions=(config.mass_definition, *config.more_mass_definitions),
-        nuisance=config.model.nuisance,
-    )
 
 
 def provenance_of(campaign: Campaign, config_hash: str) -> dict[str, Any]:
     """Return what every result file says of its origin."""
-    return {"campaign": campaign.config.campaign, "config_hash": config_hash, "seed": campaign.config.seed}
+    return chain.provenance(campaign.config.campaign, config_hash, campaign.config.seed)
 
 
 def failure_file(campaign: Campaign, step: str, name: str, halo_id: str) -> Path:

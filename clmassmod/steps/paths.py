@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from clmassmod.config import CampaignConfig, content_hash, load_campaign
 from clmassmod.errors import ConfigError
 from clmassmod.registry import READERS
+from clmassmod.steps.sources import plugin_file
 from clmassmod.store.tree import FORMAT_VERSION
 
 
@@ -49,7 +50,9 @@ class Campaign:
                 "or run snakemake"
             ) from None
         except ValueError as error:
-            raise ConfigError(f"{folder / 'campaign.json'}: damaged ({error}); remove it and run again") from None
+            raise ConfigError(
+                f"{folder / 'campaign.json'}: damaged ({error}); remove it and run again"
+            ) from None
         return cls(folder, load_campaign(folder / "config.yaml"), state)
 
     @property
@@ -85,7 +88,7 @@ class Campaign:
     def truth_bins(self) -> list[str]:
         """Labels of the bins by true mass that `compare` makes."""
         edges = self.config.compare.true_mass_edges_msun or []
-        return [f"truth-{lo:.3g}-{hi:.3g}".replace("+", "") for lo, hi in zip(edges, edges[1:], strict=False)]
+        return [f"truth-{lo:.3g}-{hi:.3g}".replace("+", "") for lo, hi in pairwise(edges)]
 
     @property
     def shards(self) -> list[str]:
@@ -118,7 +121,7 @@ class Campaign:
         return self.folder / "fits" / analysis / f"{halo_id}.h5"
 
     def marker_file(self, step: str, name: str, shard: str) -> Path:
-        """What says that a shard of `mocks` or `fits` is done."""
+        """Return what says that a shard of `mocks` or `fits` is done."""
         return self.folder / "markers" / step / name / f"{shard}.json"
 
     def bins_file(self, analysis: str) -> Path:
@@ -147,7 +150,9 @@ class Campaign:
             path = self.config.truth.path if self.config.truth is not None else None
         elif kind == "bins":
             functions = (b.function for b in self.config.bins.values() if b.function is not None)
-            return list(dict.fromkeys(f.rpartition(":")[0] for f in functions if f.rpartition(":")[0].endswith(".py")))
+            return list(
+                dict.fromkeys(f.rpartition(":")[0] for f in functions if f.rpartition(":")[0].endswith(".py"))
+            )
         else:
             raise ConfigError(f"no inputs of kind {kind!r}")
         return [] if path is None else [path]
@@ -168,53 +173,67 @@ class Campaign:
         if step == "fit":
             analysis = config.analyses[name]
             source = self.hash("mock", analysis.survey) if analysis.survey else self._base()
-            plugins = self._fingerprints([analysis.model.profile, analysis.model.concentration, analysis.method])
+            plugins = self._fingerprints(
+                [analysis.model.profile, analysis.model.concentration, analysis.method]
+            )
             return content_hash([source, config.seed, analysis.model_dump(exclude={"survey"}), plugins])
         if step == "tables":
-            models = [[a.model.concentration, a.mass_definition, a.more_mass_definitions, a.model.profile, a.options]
-                      for a in config.analyses.values()]
+            models = [
+                [
+                    a.model.concentration,
+                    a.mass_definition,
+                    a.more_mass_definitions,
+                    a.model.profile,
+                    a.options,
+                ]
+                for a in config.analyses.values()
+            ]
             return content_hash([self._base(), self.state["z_range"], models])
         if step == "bins":
             bins = {k: v.model_dump() for k, v in config.bins.items()}
-            return content_hash([self.hash("fit", name), bins, self._fingerprints(self.inputs("bins")),
-                                 config.allow_missing, self.state["halos_hash"]])
+            return content_hash(
+                [
+                    self.hash("fit", name),
+                    bins,
+                    self._fingerprints(self.inputs("bins")),
+                    config.allow_missing,
+                    self.state["halos_hash"],
+                ]
+            )
         if step == "ensemble":
             return content_hash([self.hash("bins", name), config.seed, config.ensemble.model_dump()])
         if step == "compare":
             truth = None if config.truth is None else config.truth.model_dump(exclude={"path"})
-            return content_hash([self.hash("bins", name), config.seed, config.compare.model_dump(), truth,
-                                 self._fingerprints(self.inputs("truth"))])
+            return content_hash(
+                [
+                    self.hash("bins", name),
+                    config.seed,
+                    config.compare.model_dump(),
+                    truth,
+                    self._fingerprints(self.inputs("truth")),
+                ]
+            )
         return content_hash([config.model_dump(), self.state["halos_hash"]])
 
     def _base(self) -> list[Any]:
         simulation = self.config.simulation
-        return [FORMAT_VERSION, self.config.cosmology.model_dump(), simulation.reader, simulation.options,
-                self._fingerprints([simulation.reader, simulation.path]), self._analytic_seed()]
+        return [
+            FORMAT_VERSION,
+            self.config.cosmology.model_dump(),
+            simulation.reader,
+            simulation.options,
+            self._fingerprints([simulation.reader, simulation.path]),
+            self._analytic_seed(),
+        ]
 
     def _analytic_seed(self) -> int | None:
-        """The seed matters to what is read only where the reader invents its haloes."""
+        """Return the seed where the reader invents its haloes; elsewhere nothing read depends on it."""
         return self.config.seed if self.config.simulation.path is None else None
 
     def _fingerprints(self, names: Iterable[Any]) -> list[str]:
         found = []
         for name in names:
-            path = str(name).rpartition(":")[0] if ".py:" in str(name) else str(name)
+            path = plugin_file(name) or str(name)
             if path in self.state["fingerprints"]:
                 found.append(self.state["fingerprints"][path]["sha256"])
         return found
-
-
-def fingerprint(path: str, known: dict[str, Any] | None) -> dict[str, Any]:
-    """Return size, time and content hash of a file or folder; the hash is reused if size and time agree."""
-    files = sorted(p for p in Path(path).rglob("*") if p.is_file()) if Path(path).is_dir() else [Path(path)]
-    stats = [p.stat() for p in files]
-    stamp = [[s.st_size, s.st_mtime_ns] for s in stats]
-    if known is not None and known.get("stamp") == stamp:
-        return known
-    digest = sha256()
-    for file in files:
-        digest.update(file.name.encode())
-        with file.open("rb") as handle:
-            while block := handle.read(1 << 22):
-                digest.update(block)
-    return {"stamp": stamp, "sha256": digest.hexdigest()}

@@ -92,9 +92,9 @@ def gather_population(campaign: Campaign, analysis: str) -> tuple[Population, li
         named = "; ".join(f"{f['halo_id']} ({f['reason']})" for f in failed[:3])
         more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
         raise FitError(
-            f"analysis {analysis}: {len(failed)} of {len(fits) + len(failed)} haloes failed, allow_missing is "
-            f"{allowed}: {named}{more}; see `clmassmod status {campaign.root}`, retry just them with "
-            f"`clmassmod retry {campaign.root}`"
+            f"analysis {analysis}: {len(failed)} of {len(fits) + len(failed)} haloes failed, "
+            f"allow_missing is {allowed}: {named}{more}; see `clmassmod status {campaign.root}`, "
+            f"retry just them with `clmassmod retry {campaign.root}`"
         )
     if not fits:
         raise FitError(f"analysis {analysis}: no halo was fitted")
@@ -113,7 +113,9 @@ def _columns(fits: list[HaloFit]) -> Population:
     first = usable[0] if usable else fits[0]
     for fit in usable:
         if not np.array_equal(fit.mass_msun, first.mass_msun):
-            raise FitError(f"halo {fit.halo_id}: its mass grid differs from that of {first.halo_id}; fit both alike")
+            raise FitError(
+                f"halo {fit.halo_id}: its mass grid differs from that of {first.halo_id}; fit both alike"
+            )
     n_mass = len(first.mass_msun)
     ln_like = {}
     for definition in first.ln_like:

@@ -73,7 +73,7 @@ def _analysis(campaign: Campaign, name: str) -> AnalysisResult:
 
 
 def _observed(path: Path) -> tuple[list[str], list[float]]:
-    from clmassmod.store import load_observed  # noqa: PLC0415
+    from clmassmod.store import load_observed
 
     observed = load_observed(path)
     return [str(h) for h in observed["halo_id"]], [float(m) for m in observed["true_mass_msun"]]
@@ -102,8 +102,8 @@ def print_report(campaign: Campaign) -> None:
     """Print the table of biases and where the page lies."""
     page = campaign.folder / "report" / "index.html"
     if not page.is_file():
-        raise ConfigError(f"{page}: not there; run snakemake, or `clmassmod report --campaign {campaign.root}`")
+        raise ConfigError(
+            f"{page}: not there; run snakemake, or `clmassmod report --campaign {campaign.root}`"
+        )
     print_summary(summary_rows(report_input(campaign)))
     print(f"report: {page}")  # noqa: T201  (the command's output)
-
-

@@ -67,7 +67,7 @@ def show_file(path: Path | str) -> list[str]:
         fit = load_fit(path)
         head: dict[str, Any] = dict(fit.metadata.get("provenance", {}))
         return [*describe_fit(fit), *(f"  {k:24s} {v}" for k, v in head.items())]
-    from clmassmod.store import read_tree  # noqa: PLC0415
+    from clmassmod.store import read_tree
 
     return _outline(read_tree(path, kind), "")
 

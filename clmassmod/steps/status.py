@@ -41,10 +41,15 @@ def status_lines(campaign: Campaign) -> list[str]:
         for name in names:
             done = len(list((campaign.folder / step / name).glob("[!.]*.h5")))
             failed = len(list((campaign.folder / step / name).glob("*.failed.json")))
-            lines.append(f"  {step:10s} {name:20s} {done} done, {failed} failed, {max(0, total - done - failed)} to do")
+            lines.append(
+                f"  {step:10s} {name:20s} {done} done, {failed} failed, {max(0, total - done - failed)} to do"
+            )
     found = list(failures(campaign))
     for failure in found:
-        lines.append(f"failed: {failure.step} {failure.name} {failure.halo_id}: {failure.reason} (record: {failure.record})")
+        lines.append(
+            f"failed: {failure.step} {failure.name} {failure.halo_id}: {failure.reason} "
+            f"(record: {failure.record})"
+        )
     if found:
         lines.append(f"retry just these: clmassmod retry {campaign.root}, then snakemake again")
     return lines

@@ -63,7 +63,7 @@ def save_catalog(path: Path | str, catalog: SourceCatalog, provenance: Mapping[s
 def load_catalog(
     path: Path | str, halo_id: str | None = None, config_hash: str | None = None
 ) -> SourceCatalog:
-    """Return the catalogue of one halo; StoreError if the file is none, or of another halo or configuration."""
+    """Return the catalogue of one halo; StoreError if it is of another halo or configuration."""
     tree = read_tree(path, "catalog")
     _check_halo(path, tree, halo_id)
     _check_hash(path, tree.pop("provenance"), config_hash)

@@ -83,7 +83,9 @@ def verify(path: Path) -> bytes:
         raise StoreError(f"{path}: empty, damaged or not written by clmassmod; remove it and run again")
     stored = content[len(_MAGIC) : len(_MAGIC) + 64].decode("ascii", "replace")
     if sha256(memoryview(content)[USER_BLOCK:]).hexdigest() != stored:
-        raise StoreError(f"{path}: truncated or damaged, its checksum does not match; remove it and run again")
+        raise StoreError(
+            f"{path}: truncated or damaged, its checksum does not match; remove it and run again"
+        )
     return content
 
 
