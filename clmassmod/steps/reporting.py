@@ -54,7 +54,9 @@ def _analysis(campaign: Campaign, name: str) -> AnalysisResult:
     if campaign.has_truth:
         for label in [*campaign.bins(name), *campaign.truth_bins]:
             path = campaign.comparison_file(name, label)
-            comparisons[label] = load_posterior(path)
+            posterior = load_posterior(path)
+            if posterior.names:  # none for a bin by true mass that is empty
+                comparisons[label] = posterior
             halos, masses = _observed(path)
             true_mass |= dict(zip(halos, masses, strict=True))
             if label in campaign.truth_bins:
