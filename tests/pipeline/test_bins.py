@@ -49,7 +49,7 @@ def test_quantiles_have_equal_numbers():
 
 
 def test_unknown_quantity_names_the_known_ones():
-    with pytest.raises(ConfigError, match="no quantity 'sn'.*z, snr.*richness"):
+    with pytest.raises(ConfigError, match=r"no quantity 'sn'.*z, snr.*richness"):
         assign(profiles(), by_edges({"sn": [0, 1]}))
 
 
@@ -84,7 +84,7 @@ def test_members_may_be_profiles_locations_or_ids(member):
     ],
 )
 def test_mistakes_of_a_function_are_one_line(function, part):
-    with pytest.raises(ConfigError, match="bins.mine") as error:
+    with pytest.raises(ConfigError, match=r"bins\.mine") as error:
         assign(profiles(), function, "bins.mine")
     assert part in str(error.value)
     assert "\n" not in str(error.value)

@@ -113,7 +113,7 @@ def test_yaml_mistakes_name_the_file(tmp_path, text, part):
 
 
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(ConfigError, match="nowhere.yaml: No such file"):
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: No such file"):
         read_yaml(tmp_path / "nowhere.yaml")
 
 

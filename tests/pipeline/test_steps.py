@@ -237,9 +237,9 @@ def test_truncated_simulation_and_other_mistakes_are_refused_before_any_job(tmp_
         prepare(measured("nowhere.h5"))
     table("t.h5")
     simulation = {**measured()["simulation"], "select": {"z": [1, 2]}}
-    with pytest.raises(ConfigError, match="none of the 5 haloes"):
+    with pytest.raises(ConfigError, match=r"none of the 5 haloes"):
         prepare(measured(simulation=simulation))
-    with pytest.raises(ConfigError, match="takes? no survey"):
+    with pytest.raises(ConfigError, match=r"takes? no survey"):
         prepare(measured(surveys=small()["surveys"], analyses=small()["analyses"]))
     with pytest.raises(ConfigError, match="need a survey"):
         prepare(small(analyses={"nfw": {"radius_mpc": [0.5, 2]}}))
