@@ -290,3 +290,40 @@ def test_user_relation_and_cosmology(tables):
     assert scan.fit(profile, by_function).ln_like["200c"] == pytest.approx(
         scan.fit(profile, by_number).ln_like["200c"]
     )
+
+
+RELATIONS = {"c4": 4.0, "duffy08": "duffy08", "diemer15": "diemer15_orig"}
+
+
+def test_analytic_bias_of_the_first_clmassmod(shared):
+    """NFW fits to Diemer-Kravtsov haloes: best masses and posteriors over the true mass.
+
+    Masses in Msun / h; a step of the reference's mass grid is 1e12, and its G is 4.3e-9.
+    """
+    reference = json.loads((shared / "reference/analytic_bias.json").read_text())
+    settings = reference["cosmology"]
+    true = np.array(reference["m200_true"])
+    grid = np.arange(1.01e13, 4e15, 1e12)
+    for name, run in reference["runs"].items():
+        background = settings[run["cosmology"]]
+        h = background["h"]
+        cosmology = Cosmology(100 * h, background["Om"], settings["Ob"], settings["sigma8"], settings["ns"])
+        wanted = [(relation, "200c") for relation in RELATIONS.values()]
+        tables = make_tables(cosmology, z=(run["z"], run["z"] + 0.01), relations=wanted)
+        radius = np.array(run["radii_kpch"]) / 1000 / h
+        empty = empty_profile(tables, z=run["z"], radius=radius, beta_s=run["beta_s"])
+        empty = replace(empty, error=np.array(run["noise"]), beta_s2=empty.beta_s**2)
+        scale = 4.3e-9 / G_MPC_KM2_S2_MSUN / h
+        for relation, fits in run["fits"]["independent"].items():
+            model = LensModel.build(tables, concentration=RELATIONS[relation])
+            for i, (mass, truth) in enumerate(zip(true, run["truth"].values(), strict=True)):
+                profile = replace(empty, value=np.array(truth["g"]))
+                best = scan.fit(profile, model).summary["mass_ml_msun"] / scale
+                assert best / mass == pytest.approx(fits["maxlike_ratio_interp"][i], abs=2e12 / mass + 1e-3), name
+                ln_like = model.ln_likelihood(profile, grid * scale)
+                p = np.exp(ln_like - ln_like.max())
+                p /= p.sum()
+                mean = p @ grid
+                assert mean / mass == pytest.approx(fits["posterior_mean_ratio"][i], rel=2e-3), name
+                sd = np.sqrt(p @ (grid - mean) ** 2)
+                assert sd / mass == pytest.approx(fits["posterior_sd_ratio"][i], rel=4e-3), name
