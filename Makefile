@@ -11,6 +11,8 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 CORES ?= all
+# one process a core, each with one thread; tests of one xdist_group share a process
+PARALLEL := --numprocesses auto --dist loadgroup
 export OMP_NUM_THREADS := 1
 
 help:  ## show this
@@ -30,15 +32,14 @@ demo: $(INSTALLED)  ## run the campaign of config/default.yaml and print its bia
 	@echo "== running the campaign config/default.yaml; what is done already is not done again"
 	$(BIN)/snakemake --cores $(CORES)
 	@$(BIN)/clmassmod report --campaign results/default --print
-	@echo "report: $(CURDIR)/results/default/report/index.html"
 
 test: $(INSTALLED)  ## run the tests; those of minutes are in test-long
 	@echo "== running the tests (the long ones: make test-long)"
-	$(BIN)/python -m pytest -m "not long" --numprocesses auto
+	$(BIN)/python -m pytest -m "not long" $(PARALLEL)
 
 test-long: $(INSTALLED)  ## run the tests that take minutes
 	@echo "== running the long tests"
-	$(BIN)/python -m pytest -m long --numprocesses auto
+	$(BIN)/python -m pytest -m long $(PARALLEL)
 
 lint: $(INSTALLED)  ## check style, types, layers and the workflow
 	@echo "== ruff, mypy, import-linter, snakefmt, snakemake --lint"

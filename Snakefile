@@ -4,6 +4,7 @@ The configuration is read and checked here, the jobs are in workflow/rules, and 
 """
 
 import sys
+from pathlib import Path
 
 from snakemake.utils import min_version
 
@@ -14,6 +15,10 @@ min_version("9.0")
 
 # The default is read only where no other was given: Snakemake would merge the two.
 if not workflow.overwrite_configfiles:
+    if not Path("config/default.yaml").is_file():
+        sys.exit(
+            "clmassmod: no config/default.yaml in this folder; name a configuration with --configfile FILE"
+        )
 
     configfile: "config/default.yaml"
 

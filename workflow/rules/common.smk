@@ -2,7 +2,6 @@
 
 import os
 import re
-from pathlib import Path
 
 ROOT = campaign.root
 TABLES = f"{ROOT}/tables.h5"
