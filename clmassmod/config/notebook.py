@@ -1,0 +1,153 @@
+"""Configuration of the notebook: the workflow's keys, two of which are enough."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field
+
+from clmassmod.config.base import Model
+from clmassmod.config.load import build
+from clmassmod.config.models import (
+    Analysis,
+    CampaignConfig,
+    CosmologyConfig,
+    DensityModel,
+    MassDefinition,
+    PositiveInterval,
+    RadialBins,
+)
+from clmassmod.config.nuisance import Nuisance
+from clmassmod.config.survey import Footprint, Sources, Survey
+from clmassmod.errors import ConfigError
+from clmassmod.registry import suggest
+
+MAP_RADIUS_MPC = (0.5, 2.5)  # of profiles that are measured from maps, unless a range is given
+EVERY_RADIUS_MPC = (1e-6, 1e6)  # measured profiles are fitted as they are
+
+DEFAULT_SURVEY = Survey(
+    density_per_arcmin2=20.0,
+    shape_noise=0.25,
+    sources=Sources(distribution="smail", median_z=1.0, alpha=2.0, beta=1.5, z_max=5.0),
+    footprint=Footprint(shape="circle", radius_arcmin=12.0),
+)
+
+
+class Origin(Model):
+    """The campaign that a notebook's keys were taken from, so that its fits are the campaign's own."""
+
+    file: str | None = Field(None, description="the campaign's configuration; null: there is none")
+    campaign: str = "notebook"
+    survey: str = Field("survey", description="its name, from which the draws of mocks come")
+    analysis: str = Field("analysis", description="its name, from which the draws of samplers come")
+
+
+class NotebookConfig(Model):
+    """What ``CLMassMod`` needs to know; ``cosmology`` and ``model`` are enough."""
+
+    cosmology: CosmologyConfig
+    model: DensityModel = DensityModel()
+    survey: Survey = Field(DEFAULT_SURVEY, description="that observes maps")
+    radius_mpc: PositiveInterval | None = Field(
+        None, description="radial range of the fit [Mpc]; null: 0.5 to 2.5 for maps, all of measured profiles"
+    )
+    radial_bins: RadialBins = RadialBins()
+    mass_definition: MassDefinition = "200c"
+    more_mass_definitions: list[MassDefinition] = Field(default_factory=list)
+    method: str = "scan"
+    prior: Literal["flat", "log"] = "flat"
+    options: dict[str, Any] = Field(default_factory=dict, description="the fitter's own options")
+    seed: int = Field(0, ge=0, lt=2**63)
+    origin: Origin = Origin()
+
+
+class FitParameters(Model):
+    """Keys of ``calc_params`` of ``fit_mass_profiles``; what is left out is the configuration's."""
+
+    mass_definition: MassDefinition | None = None
+    more_mass_definitions: list[MassDefinition] | None = None
+    prior: Literal["flat", "log"] | None = Field(None, description="flat in mass, or in its logarithm")
+    radius_mpc: PositiveInterval | None = None
+    radial_bins: RadialBins | None = None
+    profile: str | None = None
+    concentration: str | float | None = None
+    parameters: dict[str, Any] | None = Field(None, description="the density profile's own")
+    nuisance: Nuisance | None = None
+    draws: int | None = Field(None, ge=1, description="of samplers; other fitters draw nothing")
+    seed: int | None = Field(None, ge=0, lt=2**63)
+    n_jobs: int = Field(1, ge=-1, description="processes; -1: one for each core")
+
+
+class ModelInfo(dict[str, Any]):
+    """Model and its parameters as a dictionary, for ``CLMassMod``; change what you like before it is used."""
+
+    @property
+    def name(self) -> str:
+        """Name of the density profile."""
+        return str(self["model"]["profile"])
+
+    def __repr__(self) -> str:
+        """Return the keys that are there, as YAML."""
+        return f"ModelInfo {self.name!r}\n" + yaml.safe_dump(dict(self), sort_keys=False).rstrip()
+
+
+def model_info(data: dict[str, Any], source: str, analysis: str | None = None) -> ModelInfo:
+    """Return the notebook's keys from those of a notebook or of a campaign.
+
+    Parameters
+    ----------
+    data
+        As the file has them.
+    source
+        The file, for messages.
+    analysis
+        Which analysis of a campaign; needed if there are several.
+
+    Raises
+    ------
+    ConfigError
+        Names the wrong key and the nearest right one.
+    """
+    if "analyses" in data or "simulation" in data:
+        return _from_campaign(build(CampaignConfig, data, source), source, analysis)
+    if analysis is not None:
+        raise ConfigError(f"{source}: holds no analyses, so that {analysis!r} is none of them")
+    build(NotebookConfig, data, source)
+    return ModelInfo(data)
+
+
+def _from_campaign(config: CampaignConfig, source: str, analysis: str | None) -> ModelInfo:
+    names = list(config.analyses)
+    if analysis is None and len(names) > 1:
+        raise ConfigError(f"{source}: several analyses: {', '.join(names)}; choose one with analysis=...")
+    name = analysis or names[0]
+    if name not in config.analyses:
+        raise ConfigError(f"{source}: no analysis {name!r}{suggest(name, names)}")
+    chosen = config.analyses[name]
+    data = chosen.model_dump(mode="json", exclude={"survey"})
+    origin = {"file": source, "campaign": config.campaign, "analysis": name}
+    if chosen.survey is not None:
+        data["survey"] = config.surveys[chosen.survey].model_dump(mode="json")
+        origin["survey"] = chosen.survey
+    cosmology = config.cosmology.model_dump(mode="json")
+    head = {"cosmology": cosmology, "model": data.pop("model")}
+    return ModelInfo({**head, **data, "seed": config.seed, "origin": origin})
+
+
+def analysis_of(
+    config: NotebookConfig, parameters: FitParameters, method: str, options: dict[str, Any]
+) -> Analysis:
+    """Return the analysis that a configuration and the parameters of one call make."""
+    given = {k: v for k, v in parameters.model_dump(exclude_none=True).items() if k in _MODEL_KEYS}
+    model = {**config.model.model_dump(), **given}
+    chosen = {
+        key: getattr(parameters, key) if getattr(parameters, key) is not None else getattr(config, key)
+        for key in ("radius_mpc", "radial_bins", "mass_definition", "more_mass_definitions", "prior")
+    }
+    chosen["radius_mpc"] = chosen["radius_mpc"] or MAP_RADIUS_MPC
+    data = {**chosen, "model": model, "method": method, "options": options}
+    return build(Analysis, data, "fit_mass_profiles", "calc_params")
+
+
+_MODEL_KEYS = ("profile", "concentration", "parameters", "nuisance")
