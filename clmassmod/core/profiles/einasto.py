@@ -20,13 +20,18 @@ def shape(x: Array, *, alpha: float = 0.18) -> Array:
 
 def reach(*, alpha: float = 0.18) -> float:
     """Return the radius in r_s beyond which density times radius is below 1e-16 of that at r_s."""
-    if not 0.05 <= alpha <= 5:
-        raise ConfigError(f"profile einasto: alpha = {alpha!r} must lie between 0.05 and 5")
+    _check(alpha)
     return float((1.0 + 25.0 * alpha) ** (1.0 / alpha))
 
 
-def _cusp(*, alpha: float = 0.18) -> float:  # noqa: ARG001  a core for every alpha
+def _cusp(*, alpha: float = 0.18) -> float:
+    _check(alpha)
     return 0.0
+
+
+def _check(alpha: float) -> None:
+    if not 0.05 <= alpha <= 5:
+        raise ConfigError(f"profile einasto: alpha = {alpha!r} must lie between 0.05 and 5")
 
 
 PROFILE = scale_free(shape, reach=reach, cusp=_cusp)

@@ -24,11 +24,13 @@ from numpy.typing import ArrayLike
 from clmassmod.core import quadrature
 from clmassmod.core.profile import Profile
 from clmassmod.core.projected import Projected, columns, overdensity_radius_mpc
+from clmassmod.core.quadrature import Density
 from clmassmod.errors import ConfigError
 from clmassmod.records import Array, HaloEnvironment
 
 _FILLED = ("mass_msun", "concentration", "r_s_mpc", "r_delta_mpc", "z")
-_REACH = 1e8  # in r_s
+_FAR = 1e7  # in r_s: where the outer slope is measured
+_SHALLOWEST = 1.15
 _NODES = (128, 512, 2048)
 _TOLERANCE = 3e-6
 
@@ -47,7 +49,7 @@ def as_profile(function: Any, name: str) -> Profile:
         raise ConfigError(f"profile {name} is a {type(function).__name__}, not a function")
     arguments = list(inspect.signature(function).parameters.values())
     positional = [a for a in arguments if a.kind in {a.POSITIONAL_ONLY, a.POSITIONAL_OR_KEYWORD}]
-    if len(positional) >= 5 and positional[1].name not in _FILLED[1:]:
+    if len(positional) >= 5 and not {a.name for a in positional[3:5]} & set(_FILLED):
         return Profile(lambda *a, **k: Projected(*function(*a, **k)), _unknown(name), _unknown(name))
     required = [a.name for a in arguments[1:] if a.default is a.empty and a.kind is not a.VAR_KEYWORD]
     unknown = [a for a in required if a not in _FILLED]
@@ -84,7 +86,7 @@ class _UserDensity:
         threshold: ArrayLike,
         environment: HaloEnvironment | None,
         parameters: dict[str, Any],
-    ) -> tuple[Callable[[Array], Array], Array, float]:
+    ) -> tuple[Density, Array, float]:
         """Return the density in the user's unit on radii (mass, bin, node), r_s (mass, 1) and the cusp."""
         mass, c, radius = columns(
             *np.broadcast_arrays(mass_msun, concentration, overdensity_radius_mpc(mass_msun, threshold))
@@ -108,15 +110,30 @@ class _UserDensity:
                 )
             return value
 
+        return rho, r_s, self._cusp(rho, r_s)
+
+    def _cusp(self, rho: Density, r_s: Array) -> float:
         small = 1e-6 * r_s[..., np.newaxis] * np.array([1.0, np.e])
         with np.errstate(divide="ignore", invalid="ignore"):
             slopes = -np.diff(np.log(rho(small)), axis=-1)
-        cusp = float(np.clip(np.nanmax(np.nan_to_num(slopes, nan=0.0, posinf=0.0, neginf=0.0)), 0.0, 2.9))
-        return rho, r_s, cusp
+        return float(np.clip(np.nan_to_num(slopes, nan=0.0, posinf=0.0, neginf=0.0).max(), 0.0, 2.9))
+
+    def _reach(self, rho: Density, r_s: Array) -> Array:
+        """Return the radius beyond which less than 1e-7 of a surface density is left, (mass, 1)."""
+        pair = rho(_FAR * r_s[..., np.newaxis] * np.array([1.0, np.e]))
+        if np.all(pair[..., 1] <= 1e-30 * rho(r_s[..., np.newaxis])[..., 0]):
+            return _FAR * r_s
+        slope = float(np.log(pair[..., 0] / np.maximum(pair[..., 1], 1e-300)).min())
+        if slope < _SHALLOWEST:
+            raise ConfigError(
+                f"profile {self._name} falls as r^-{slope:.3g} far out: its surface density needs a slope "
+                f"steeper than {_SHALLOWEST}"
+            )
+        return np.asarray(r_s * max(_FAR, 10.0 ** min(7.0 / (slope - 1.0), 50.0)))
 
     def _scaled_to_mass(
         self,
-        rho: Callable[[Array], Array],
+        rho: Density,
         r_s: Array,
         cusp: float,
         mass: ArrayLike,
@@ -177,7 +194,7 @@ class _UserDensity:
             radius = np.asarray(radius_mpc, dtype=float)
             radius = np.broadcast_to(radius, np.broadcast_shapes(radius.shape, r_s.shape))
             unit = self._scaled_to_mass(rho, r_s, cusp, m, density_msun_mpc3, n)
-            flat = quadrature.surface_densities(rho, radius, r_s, _REACH * r_s, cusp=cusp, nodes=n)
+            flat = quadrature.surface_densities(rho, radius, r_s, self._reach(rho, r_s), cusp=cusp, nodes=n)
             return Projected(unit * flat.sigma, unit * flat.delta_sigma)
 
         if np.ndim(radius_mpc) > 1:  # radii of its own for each halo: all are tested
