@@ -29,7 +29,7 @@ def shear_covariance(ell: ArrayLike, power: ArrayLike, edges_rad: ArrayLike) -> 
     """Return the covariance of the mean tangential shear in annuli, (bin, bin).
 
     1 / (2 pi) * integral of ell d(ell) P_kappa(ell) g_i(ell) g_j(ell), g the filter of ``annulus_filter``:
-    Hoekstra 2003 (MNRAS 339, 1155), eq. 8; also Gruen et al. 2015 (MNRAS 449, 4264), eq. 15.
+    Hoekstra 2003 (MNRAS 339, 1155); Gruen et al. 2015 (MNRAS 449, 4264).
 
     Parameters
     ----------

@@ -8,8 +8,8 @@ The surface density averaged over a circle of radius R whose centre lies s from 
 the second by Gauss's law: the mass inside the circle is the flux of the deflection field, which is
 mean sigma(d) d about the halo's centre, through it. So neither needs a radial integral, and with a
 profile that is interpolated between nodes equally spaced in ln d both are linear in its values: one matrix
-for each serves all masses and profiles. (Yang et al. 2006, MNRAS 373, 1159, eq. 3 for the first; Johnston
-et al. 2007, arXiv:0709.1159, sect. 4.3 for the distributions.)
+for each serves all masses and profiles. (Yang et al. 2006, MNRAS 373, 1159, for the first; Johnston
+et al. 2007, arXiv:0709.1159, for the distributions.)
 """
 
 from __future__ import annotations

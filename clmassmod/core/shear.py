@@ -38,7 +38,7 @@ def reduced_shear(
     """Return the mean reduced tangential shear of a source sample, (..., bin).
 
     <beta_s> gamma_inf / (1 - <beta_s^2> / <beta_s> kappa_inf): Applegate et al. 2014 (MNRAS 439, 48),
-    eq. 9; after Seitz & Schneider 1997 (A&A 318, 687). Exact for a single source plane
+    after Seitz & Schneider 1997 (A&A 318, 687). Exact for a single source plane
     (``beta_s2 = beta_s**2``). Zero where ``beta_s`` is zero.
     """
     beta_s = np.asarray(beta_s, dtype=float)

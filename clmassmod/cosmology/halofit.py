@@ -44,7 +44,7 @@ def wave_numbers() -> Array:
 
 
 def _nonlinear_scale(delta: Array) -> tuple[float, float, float] | None:
-    """Return k_sigma, effective slope and curvature: eq. A4 and A5, for a Gaussian filter."""
+    """Return k_sigma, effective slope and curvature, for a Gaussian filter."""
     k, step = wave_numbers(), _LN_K[1] - _LN_K[0]
 
     def variance(ln_radius: float) -> float:
@@ -65,7 +65,7 @@ def _nonlinear_scale(delta: Array) -> tuple[float, float, float] | None:
 
 
 def _delta(linear: Array, y: Array, n: float, c: float, omega_m: float, dark: float) -> Array:
-    """Return the dimensionless nonlinear spectrum: eq. A1–A3 with the coefficients of eq. A6–A14.
+    """Return the dimensionless nonlinear spectrum with the coefficients of the appendix.
 
     ``dark`` is Omega_w(z) (1 + w(z)).
     """

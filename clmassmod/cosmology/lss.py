@@ -5,7 +5,7 @@ Limber's approximation with k = (ell + 1/2) / f_K(chi) (LoVerde & Afshordi 2008,
     P_kappa(ell) = integral of d(chi) q(chi)^2 P(k, z),   q = 3/2 Omega_m (H0 / c)^2 (1 + z) <beta>(chi),
 
 where <beta> is the mean of D_ls / D_s over the sources for a lens there, 0 for those before it (Bartelmann &
-Schneider 2001, Phys. Rep. 340, 291, eq. 6.21).
+Schneider 2001, Phys. Rep. 340, 291, sect. 6.4).
 """
 
 from __future__ import annotations

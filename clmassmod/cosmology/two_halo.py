@@ -5,7 +5,7 @@ For haloes of bias b at redshift z, with R in physical units and P the linear po
     sigma(R)       = b D(z)^2 (1 + z)^2 rho_m0 * integral of k dk / (2 pi) P(k) J0(k R (1 + z))
     delta sigma(R) = the same with J2
 
-(Oguri & Hamana 2011, MNRAS 414, 1851, eq. 13–14, with the flat-sky integral in comoving wave numbers), so
+(Oguri & Hamana 2011, MNRAS 414, 1851, sect. 2, with the flat-sky integral in comoving wave numbers), so
 that one template a cosmology serves all masses and redshifts. Hankel transforms by FFTLog (Hamilton
 2000, MNRAS 312, 257).
 """

@@ -1,4 +1,4 @@
-"""Profile of Diemer & Kravtsov 2014 (ApJ 789, 1), eq. 4–8: Einasto, steepening, and outer terms.
+"""Profile of Diemer & Kravtsov 2014 (ApJ 789, 1), eq. 4 and 6: Einasto, steepening, and outer terms.
 
     rho_inner = rho_s exp(-(2 / alpha) [(r / r_s)^alpha - 1]) [1 + (r / r_t)^beta]^(-gamma / beta)
     rho_outer = rho_mean * outer_norm / (1 / 1000 + (r / (5 R200m))^outer_slope)  (+ rho_mean)

@@ -1,6 +1,6 @@
 """Einasto profile, rho = rho_s exp(-(2 / alpha) [(r / r_s)^alpha - 1]).
 
-Source: Einasto 1965 (Trudy Inst. Astrofiz. Alma-Ata 5, 87); Navarro et al. 2004 (MNRAS 349, 1039), eq. 4. The
+Source: Einasto 1965 (Trudy Inst. Astrofiz. Alma-Ata 5, 87); Navarro et al. 2004 (MNRAS 349, 1039). The
 concentration is r_delta / r_s, where r_s is the radius of logarithmic slope -2.
 """
 

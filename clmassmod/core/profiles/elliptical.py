@@ -4,7 +4,7 @@ A density rho(m) with m^2 = (x/a)^2 + (y/b)^2 + (z/c)^2 has, seen along any dire
 equal surface density, whose profile is that of the spherical halo rho(r) (Stark 1977, ApJ 213, 368;
 Binney 1985, MNRAS 212, 767). With abc = 1 the mass inside the ellipsoid m = r_delta is the halo's.
 Shears by the one-dimensional integrals of Schramm 1990 (A&A 231, 19) as in Keeton 2001
-(astro-ph/0102341), eq. 14–21.
+(astro-ph/0102341).
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
     rho = rho_mean delta [(delta / delta_max)^(1 / zeta) + (r / pivot)^(slope / zeta)]^-zeta
 
-Sources: Diemer & Kravtsov 2014 (ApJ 789, 1), eq. 4 (zeta = 1); Diemer 2023 (MNRAS 519, 3292), eq. 16.
+Sources: Diemer & Kravtsov 2014 (ApJ 789, 1), eq. 4 (zeta = 1, without the cap at the centre, which
+colossus adds); Diemer 2023 (MNRAS 519, 3292), the infalling term.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ def _peak_heights(peak_height: PeakHeight, mass_200m: Array) -> Array:
 
 
 def truncation_by_accretion(environment: HaloEnvironment, accretion_rate: float) -> float:
-    """Return r_t / R200m for a mass accretion rate: Diemer & Kravtsov 2014, eq. 7 as colossus has it."""
+    """Return r_t / R200m for a mass accretion rate: Diemer & Kravtsov 2014, as colossus has it."""
     omega_m = environment.rho_mean_msun_mpc3 / environment.rho_crit_msun_mpc3
     return 0.43 * (1.0 + 0.92 * omega_m) * (1.0 + 2.18 * float(np.exp(-accretion_rate / 1.91)))
 

@@ -1,6 +1,6 @@
 """Truncated NFW profile, rho = rho_s / (x (1 + x)^2) * [tau^2 / (tau^2 + x^2)]^n, x = r / r_s, n = 1 or 2.
 
-Source: Baltz, Marshall & Oguri 2009 (JCAP 01, 015), eq. 3 and 9 and appendix A. The truncation radius is
+Source: Baltz, Marshall & Oguri 2009 (JCAP 01, 015), appendix A. The truncation radius is
 tau r_s. The mass is that inside r_delta of the truncated profile itself, not of its untruncated twin.
 
 Their closed forms lose digits as x^-2 towards the centre and as x^3 far outside the truncation; there
@@ -30,7 +30,7 @@ def shape(x: Array, tau: Array, n: int) -> Array:
 
 
 def mass_shape(x: Array, tau: Array, n: int) -> Array:
-    """Return the mass inside x in units of 4 pi rho_s r_s^3 (BMO eq. A3 and A9, in another order)."""
+    """Return the mass inside x in units of 4 pi rho_s r_s^3 (appendix A, in another order)."""
     t2 = tau**2
     log = np.log1p(x) - 0.5 * np.log1p(x**2 / t2)
     arctan, nfw_part = np.arctan(x / tau), x / (1.0 + x)
@@ -46,7 +46,7 @@ def mass_shape(x: Array, tau: Array, n: int) -> Array:
 
 
 def _closed_form(x: Array, tau: Array, n: int) -> tuple[Array, Array]:
-    """Return surface density and mean surface density in units of rho_s r_s: eq. A8, A10, A28, A30."""
+    """Return surface density and mean surface density in units of rho_s r_s, appendix A."""
     nfw_sigma, _ = nfw.shapes(x)  # 2 (1 - F) / (x^2 - 1)
     f = 1.0 - 0.5 * nfw_sigma * (x**2 - 1.0)
     t2, square = tau**2, tau**2 + x**2
