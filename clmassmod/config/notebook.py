@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import yaml
 from pydantic import Field
@@ -14,11 +15,8 @@ from clmassmod.config.models import (
     CampaignConfig,
     CosmologyConfig,
     DensityModel,
-    MassDefinition,
     PositiveInterval,
-    RadialBins,
 )
-from clmassmod.config.nuisance import Nuisance
 from clmassmod.config.survey import Footprint, Sources, Survey
 from clmassmod.errors import ConfigError
 from clmassmod.registry import suggest
@@ -43,37 +41,24 @@ class Origin(Model):
     analysis: str = Field("analysis", description="its name, from which the draws of samplers come")
 
 
-class NotebookConfig(Model):
-    """What ``CLMassMod`` needs to know; ``cosmology`` and ``model`` are enough."""
+class NotebookConfig(Analysis):
+    """What ``CLMassMod`` needs to know; ``cosmology`` and ``model`` are enough.
+
+    The keys of an analysis stand beside them.
+    """
 
     cosmology: CosmologyConfig
-    model: DensityModel = DensityModel()
-    survey: Survey = Field(DEFAULT_SURVEY, description="that observes maps")
-    radius_mpc: PositiveInterval | None = Field(
+    survey: Survey = Field(DEFAULT_SURVEY, description="that observes maps")  # type: ignore[assignment]
+    radius_mpc: PositiveInterval | None = Field(  # type: ignore[assignment]
         None, description="radial range of the fit [Mpc]; null: 0.5 to 2.5 for maps, all of measured profiles"
     )
-    radial_bins: RadialBins = RadialBins()
-    mass_definition: MassDefinition = "200c"
-    more_mass_definitions: list[MassDefinition] = Field(default_factory=list)
-    method: str = "scan"
-    prior: Literal["flat", "log"] = "flat"
-    options: dict[str, Any] = Field(default_factory=dict, description="the fitter's own options")
     seed: int = Field(0, ge=0, lt=2**63)
     origin: Origin = Origin()
 
 
-class FitParameters(Model):
-    """Keys of ``calc_params`` of ``fit_mass_profiles``; what is left out is the configuration's."""
+class CallParameters(Model):
+    """Keys of ``calc_params`` that are none of the analysis' own."""
 
-    mass_definition: MassDefinition | None = None
-    more_mass_definitions: list[MassDefinition] | None = None
-    prior: Literal["flat", "log"] | None = Field(None, description="flat in mass, or in its logarithm")
-    radius_mpc: PositiveInterval | None = None
-    radial_bins: RadialBins | None = None
-    profile: str | None = None
-    concentration: str | float | None = None
-    parameters: dict[str, Any] | None = Field(None, description="the density profile's own")
-    nuisance: Nuisance | None = None
     draws: int | None = Field(None, ge=1, description="of samplers; other fitters draw nothing")
     seed: int | None = Field(None, ge=0, lt=2**63)
     n_jobs: int = Field(1, ge=-1, description="processes; -1: one for each core")
@@ -135,19 +120,27 @@ def _from_campaign(config: CampaignConfig, source: str, analysis: str | None) ->
     return ModelInfo({**head, **data, "seed": config.seed, "origin": origin})
 
 
+MODEL_KEYS = tuple(DensityModel.model_fields)  # profile, concentration, parameters, nuisance
+ANALYSIS_KEYS = tuple(k for k in Analysis.model_fields if k not in ("survey", "model", "method", "options"))
+
+
 def analysis_of(
-    config: NotebookConfig, parameters: FitParameters, method: str, options: dict[str, Any]
+    config: NotebookConfig, parameters: Mapping[str, Any], method: str, options: Mapping[str, Any]
 ) -> Analysis:
-    """Return the analysis that a configuration and the parameters of one call make."""
-    given = {k: v for k, v in parameters.model_dump(exclude_none=True).items() if k in _MODEL_KEYS}
-    model = {**config.model.model_dump(), **given}
-    chosen = {
-        key: getattr(parameters, key) if getattr(parameters, key) is not None else getattr(config, key)
-        for key in ("radius_mpc", "radial_bins", "mass_definition", "more_mass_definitions", "prior")
-    }
+    """Return the analysis of one call: the configuration with ``calc_params`` in its place.
+
+    Parameters
+    ----------
+    config
+        What the object was made with.
+    parameters
+        Some of ``MODEL_KEYS`` and ``ANALYSIS_KEYS``.
+    method, options
+        Name of a fitter and its own options.
+    """
+    model = {**config.model.model_dump(), **{k: v for k, v in parameters.items() if k in MODEL_KEYS}}
+    chosen = {key: parameters.get(key, getattr(config, key)) for key in ANALYSIS_KEYS}
     chosen["radius_mpc"] = chosen["radius_mpc"] or MAP_RADIUS_MPC
-    data = {**chosen, "model": model, "method": method, "options": options}
+    plain = {k: v.model_dump() if isinstance(v, Model) else v for k, v in chosen.items()}
+    data = {**plain, "model": model, "method": method, "options": dict(options)}
     return build(Analysis, data, "fit_mass_profiles", "calc_params")
-
-
-_MODEL_KEYS = ("profile", "concentration", "parameters", "nuisance")

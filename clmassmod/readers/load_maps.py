@@ -40,14 +40,10 @@ class ArrayImages:
     pixel_side: float
     pixel_unit: str | None
     map_unit: str | None
+    parents: list[str]
     source: Path = Path("(array)")
     extra: dict[str, Array] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def parents(self) -> list[str]:
-        """No halo has a parent."""
-        return [""] * len(self.ids)
 
     def image(self, row: int, name: str) -> Array:  # noqa: ARG002  there is one map a halo
         """Return one map, (y, x)."""
@@ -225,12 +221,12 @@ def _images(
     for name, value in (("z", z), ("pixel", side), ("pixel_unit", length)):
         if value is None:
             raise ConfigError(f"{where}: nothing says {name}; give {name}=...")
-    name: Any = halo_id if halo_id is not None else stated.get("halo_id", path.stem if path else "halo")
-    ids = [name] if isinstance(name, str) else [str(i) for i in name]
-    if len(maps) > 1 and isinstance(name, str):
-        ids = [f"{name}{i}" for i in range(len(maps))]
+    label: Any = halo_id if halo_id is not None else stated.get("halo_id", path.stem if path else "halo")
+    ids = [label] if isinstance(label, str) else [str(i) for i in label]
+    if len(maps) > 1 and isinstance(label, str):
+        ids = [f"{label}{i}" for i in range(len(maps))]
     if len(ids) != len(maps):
         raise ConfigError(f"{where}: {len(maps)} maps, but {len(ids)} ids in halo_id")
     redshifts = np.broadcast_to(np.asarray(z, dtype=float), len(maps))
     source = path or Path("(array)")
-    return ArrayImages(maps, ids, redshifts, float(side), length, stated.get("unit"), source)  # type: ignore[arg-type]
+    return ArrayImages(maps, ids, redshifts, float(side), length, stated.get("unit"), [""] * len(ids), source)  # type: ignore[arg-type]
