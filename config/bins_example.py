@@ -22,5 +22,7 @@ def redshift_and_significance(profiles):
     bins = {}
     for label, members in redshift(profiles).items():
         for lo, hi in zip(SIGNAL_TO_NOISE, SIGNAL_TO_NOISE[1:], strict=False):
-            bins[f"{label}_snr{lo}to{hi}"] = [p for p in members if lo <= p.mass.get("snr", float("nan")) < hi]
+            bins[f"{label}_snr{lo}to{hi}"] = [
+                p for p in members if lo <= p.mass.get("snr", float("nan")) < hi
+            ]
     return bins

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -95,18 +96,18 @@ def _describe(model: type[BaseModel], detail: ErrorDetails, prefix: str) -> str:
 def _known_keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     current: Any = model
     for part in loc:
-        if isinstance(current, type) and issubclass(current, BaseModel):
-            current = (
-                current.model_fields[str(part)].annotation if str(part) in current.model_fields else None
-            )
-        else:  # the value type of a mapping
+        if _is_model(current):
+            field = current.model_fields.get(str(part))
+            current = None if field is None else field.annotation
+        else:  # a mapping's value or a list's item
             current = get_args(current)[-1] if get_args(current) else None
-        options = [a for a in get_args(current) if isinstance(a, type) and issubclass(a, BaseModel)]
-        if options and not str(current).startswith("dict"):
-            current = options[0]
-    if isinstance(current, type) and issubclass(current, BaseModel):
-        return list(current.model_fields)
-    return []
+        if get_origin(current) in (Union, UnionType):
+            current = next((a for a in get_args(current) if a is not NoneType and a is not str), None)
+    return list(current.model_fields) if _is_model(current) else []
+
+
+def _is_model(thing: Any) -> bool:
+    return isinstance(thing, type) and issubclass(thing, BaseModel)
 
 
 def load_campaign(source: Path | str | dict[str, Any], name: str = "configuration") -> CampaignConfig:

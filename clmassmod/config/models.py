@@ -94,7 +94,10 @@ class Simulation(Model):
 class Truth(Model):
     """Table of true masses, seen by `compare` and `validate` alone."""
 
-    path: str | None = Field(None, description="HDF5, FITS, ECSV or CSV table; null: the reader's own truth")
+    path: str | None = Field(
+        None,
+        description="HDF5, FITS, ECSV or CSV table; null: the simulation's own file, or the reader's truth",
+    )
     halo_id: str = Field("halo_id", description="column of the halo's identifier")
     mass: str = Field("m200c", description="column of the true mass")
     unit: Literal["Msun", "Msun/h"] = "Msun"
@@ -193,11 +196,18 @@ class Compare(Model):
     true_mass_edges_msun: Edges | None = Field(None, description="further bins, by true mass [Msun]")
 
 
+class Note(Model):
+    """A known limit of the input."""
+
+    text: str
+    above_z: float | None = Field(None, ge=0, description="it concerns bins that reach beyond this redshift")
+
+
 class Report(Model):
     """What the report shows."""
 
     title: str = ""
-    notes: list[str] = Field(
+    notes: list[str | Note] = Field(
         default_factory=list, description="known limits of the input, shown with the results"
     )
     example_halos: int = Field(6, ge=0, le=100)

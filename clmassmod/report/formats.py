@@ -83,7 +83,9 @@ def _warning_lines(rows: Sequence[SummaryRow]) -> list[str]:
     for row in rows:
         for text in row.warnings:
             places.setdefault(text, []).append(f"{row.analysis}/{row.bin}")
-    return [f"! {text} ({', '.join(where)})" for text, where in places.items()]
+    notes = dict.fromkeys(note for row in rows for note in row.notes)
+    warned = [f"! {text} ({', '.join(where)})" for text, where in places.items()]
+    return [*warned, *(f"note: {note}" for note in notes)]
 
 
 def print_summary(rows: Sequence[SummaryRow], stream: TextIO | None = None) -> None:

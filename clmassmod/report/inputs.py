@@ -123,6 +123,8 @@ class ReportInput:
         Label of a bin to the name of its binning ("all", a key of ``bins``, or "true mass").
     command
         What reproduces the campaign, one command a line.
+    notes_above_z
+        Those of the notes that concern bins beyond a redshift alone: (redshift, note).
     """
 
     title: str
@@ -134,3 +136,4 @@ class ReportInput:
     analyses: Sequence[AnalysisResult]
     binning_of: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     command: str = ""
+    notes_above_z: Sequence[tuple[float, str]] = ()

@@ -66,6 +66,7 @@ class SummaryRow:
     true_mass_max_msun: float
     binning: str
     warnings: tuple[str, ...]
+    notes: tuple[str, ...]  # known limits of the input at this bin's redshifts
 
     @property
     def has_bias(self) -> bool:
@@ -83,14 +84,10 @@ COLUMNS = tuple(field.name for field in fields(SummaryRow))
 
 def summary_rows(report: ReportInput) -> list[SummaryRow]:
     """Return the rows of a campaign, by analysis and then by bin, in the order of the input."""
-    return [
-        _row(analysis, label, report.binning_of.get(label, ""))
-        for analysis in report.analyses
-        for label in analysis.bins
-    ]
+    return [_row(analysis, label, report) for analysis in report.analyses for label in analysis.bins]
 
 
-def _row(analysis: AnalysisResult, label: str, binning: str) -> SummaryRow:
+def _row(analysis: AnalysisResult, label: str, report: ReportInput) -> SummaryRow:
     members = analysis.members(label)
     used = members[analysis.usable()[members]]
     true_mass = analysis.truth()[used]
@@ -98,6 +95,7 @@ def _row(analysis: AnalysisResult, label: str, binning: str) -> SummaryRow:
     n_unusable = len(members) - len(used)
     messages = [f"comparison: {text}" for text in (comparison.warnings if comparison else ())]
     messages += [f"ensemble: {text}" for text in (ensemble.warnings if ensemble else ())]
+    redshifts = _range("z_{}", analysis.column("z")[used])
     return SummaryRow(
         analysis=analysis.name,
         bin=label,
@@ -108,11 +106,12 @@ def _row(analysis: AnalysisResult, label: str, binning: str) -> SummaryRow:
         n_parents=len({str(name) for name in np.asarray(analysis.table["parent"])[used]}),
         n_unusable=n_unusable,
         n_no_truth=int(np.isnan(true_mass).sum()),
-        **_range("z_{}", analysis.column("z")[used]),
+        **redshifts,
         mean_ln_true_mass=_mean_log(true_mass),
         **_range("true_mass_{}_msun", true_mass),
-        binning=binning,
+        binning=report.binning_of.get(label, ""),
         warnings=tuple(messages),
+        notes=tuple(note for z, note in report.notes_above_z if redshifts["z_max"] > z),
     )
 
 

@@ -17,9 +17,10 @@ from clmassmod.config import CampaignConfig, content_hash, load_campaign
 from clmassmod.errors import ConfigError, TruthError
 from clmassmod.readers.common import open_reader
 from clmassmod.records import HaloInfo
+from clmassmod.registry import READERS
 from clmassmod.steps.markers import stale_markers
 from clmassmod.steps.paths import Campaign
-from clmassmod.steps.sources import check_plugins, fingerprint, outside_files, resolve
+from clmassmod.steps.sources import check_plugins, files_in, fingerprint, resolve
 from clmassmod.store import write_text_if_changed
 
 RESULTS = Path("results")
@@ -78,7 +79,10 @@ def prepare(
 def _state(config: CampaignConfig, folder: Path, source: str) -> tuple[dict[str, Any], str | None]:
     """Return what was found outside, and the list of haloes if it had to be made anew."""
     old = _old_state(folder)
-    prints = {p: fingerprint(p, old.get("fingerprints", {}).get(p)) for p in outside_files(config)}
+    prints = {
+        p: fingerprint(p, old.get("fingerprints", {}).get(p))
+        for p in files_in(config.model_dump(mode="json"))
+    }
     simulation = config.simulation
     seed = config.seed if simulation.path is None else None
     outside = [
@@ -107,7 +111,8 @@ def _check_truth(config: CampaignConfig, state: dict[str, Any], known: str | Non
     """Refuse a truth table that `compare` could not use, hours before it would; nothing of it is kept."""
     truth = config.truth
     assert truth is not None
-    prints = [state["fingerprints"][truth.path]["sha256"]] if truth.path is not None else []
+    path = truth.path or config.simulation.path
+    prints = [state["fingerprints"][path]["sha256"]] if path is not None else []
     key = content_hash([truth.model_dump(), prints, state["halos_hash"]])
     if key != known:
         masses = read_truth_of(config)
@@ -115,13 +120,11 @@ def _check_truth(config: CampaignConfig, state: dict[str, Any], known: str | Non
         if missing and not truth.allow_missing:
             named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
             raise TruthError(
-                f"{source}: truth: {truth.path or 'the reader'} has no true mass of {len(missing)} of "
+                f"{source}: truth: {path or 'the reader'} has no true mass of {len(missing)} of "
                 f"{len(state['halo_ids'])} haloes: {named}; complete it, or set truth.allow_missing: true"
             )
         if len(missing) == len(state["halo_ids"]):
-            raise TruthError(
-                f"{source}: truth: {truth.path or 'the reader'} has a true mass of none of the haloes"
-            )
+            raise TruthError(f"{source}: truth: {path or 'the reader'} has a true mass of none of the haloes")
     return key
 
 
@@ -131,11 +134,12 @@ def read_truth_of(config: CampaignConfig) -> Any:
 
     truth = config.truth
     assert truth is not None
-    if truth.path is None:
+    path = truth.path or config.simulation.path
+    if path is None or (truth.path is None and hasattr(READERS.load(config.simulation.reader), "truth")):
         reader = open_reader(config.simulation, config.cosmology.build(), config.seed)
         return truth_module.from_reader(reader, truth.mass_definition)
     return truth_module.read_truth(
-        truth.path,
+        path,
         halo_id=truth.halo_id,
         mass=truth.mass,
         unit=truth.unit,

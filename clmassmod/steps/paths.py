@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from clmassmod.config import CampaignConfig, content_hash, load_campaign
+from clmassmod.config import CampaignConfig, Model, content_hash, load_campaign
 from clmassmod.errors import ConfigError
 from clmassmod.registry import READERS
-from clmassmod.steps.sources import plugin_file
+from clmassmod.steps.sources import portable
 from clmassmod.store.tree import FORMAT_VERSION
 
 
@@ -147,7 +146,8 @@ class Campaign:
         if kind == "simulation":
             path = self.config.simulation.path
         elif kind == "truth":
-            path = self.config.truth.path if self.config.truth is not None else None
+            truth = self.config.truth
+            path = None if truth is None else truth.path or self.config.simulation.path
         elif kind == "bins":
             functions = (b.function for b in self.config.bins.values() if b.function is not None)
             return list(
@@ -169,71 +169,39 @@ class Campaign:
         """
         config = self.config
         if step == "mock":
-            return content_hash([self._base(), config.seed, config.surveys[name].model_dump()])
+            return content_hash([self._base(), config.seed, self._portable(config.surveys[name])])
         if step == "fit":
             analysis = config.analyses[name]
             source = self.hash("mock", analysis.survey) if analysis.survey else self._base()
-            plugins = self._fingerprints(
-                [analysis.model.profile, analysis.model.concentration, analysis.method]
-            )
-            return content_hash([source, config.seed, analysis.model_dump(exclude={"survey"}), plugins])
+            return content_hash([source, config.seed, self._portable(analysis, "survey")])
         if step == "tables":
-            models = [
-                [
-                    a.model.concentration,
-                    a.mass_definition,
-                    a.more_mass_definitions,
-                    a.model.profile,
-                    a.options,
-                ]
-                for a in config.analyses.values()
+            analyses = [
+                self._portable(a, "survey", "radius_mpc", "radial_bins") for a in config.analyses.values()
             ]
-            return content_hash([self._base(), self.state["z_range"], models])
+            return content_hash([self._base(), self.state["z_range"], analyses])
         if step == "bins":
-            bins = {k: v.model_dump() for k, v in config.bins.items()}
+            bins = {k: self._portable(v) for k, v in config.bins.items()}
             return content_hash(
-                [
-                    self.hash("fit", name),
-                    bins,
-                    self._fingerprints(self.inputs("bins")),
-                    config.allow_missing,
-                    self.state["halos_hash"],
-                ]
+                [self.hash("fit", name), bins, config.allow_missing, self.state["halos_hash"]]
             )
         if step == "ensemble":
-            return content_hash([self.hash("bins", name), config.seed, config.ensemble.model_dump()])
+            return content_hash([self.hash("bins", name), config.seed, self._portable(config.ensemble)])
         if step == "compare":
-            truth = None if config.truth is None else config.truth.model_dump(exclude={"path"})
-            return content_hash(
-                [
-                    self.hash("bins", name),
-                    config.seed,
-                    config.compare.model_dump(),
-                    truth,
-                    self._fingerprints(self.inputs("truth")),
-                ]
-            )
-        return content_hash([config.model_dump(), self.state["halos_hash"]])
+            truth = None if config.truth is None else self._portable(config.truth)
+            settings = self._portable(config.compare)
+            return content_hash([self.hash("bins", name), config.seed, settings, truth])
+        return content_hash([self._portable(config), self.state["halos_hash"]])
 
     def _base(self) -> list[Any]:
+        """Return what all that is read depends on; the seed only where the reader invents its haloes."""
         simulation = self.config.simulation
+        seed = self.config.seed if simulation.path is None else None
         return [
             FORMAT_VERSION,
-            self.config.cosmology.model_dump(),
-            simulation.reader,
-            simulation.options,
-            self._fingerprints([simulation.reader, simulation.path]),
-            self._analytic_seed(),
+            self._portable(self.config.cosmology),
+            self._portable(simulation, "select"),
+            seed,
         ]
 
-    def _analytic_seed(self) -> int | None:
-        """Return the seed where the reader invents its haloes; elsewhere nothing read depends on it."""
-        return self.config.seed if self.config.simulation.path is None else None
-
-    def _fingerprints(self, names: Iterable[Any]) -> list[str]:
-        found = []
-        for name in names:
-            path = plugin_file(name) or str(name)
-            if path in self.state["fingerprints"]:
-                found.append(self.state["fingerprints"][path]["sha256"])
-        return found
+    def _portable(self, part: Model, *exclude: str) -> Any:
+        return portable(part.model_dump(mode="json", exclude=set(exclude)), self.state["fingerprints"])

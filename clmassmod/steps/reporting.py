@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clmassmod import __version__
+from clmassmod.config.models import Note
 from clmassmod.errors import ConfigError
 from clmassmod.posterior import Posterior
 from clmassmod.report import print_summary, summary_rows, write_report
@@ -26,6 +27,7 @@ def report_input(campaign: Campaign) -> ReportInput:
     binning_of: dict[str, str] = dict.fromkeys(campaign.truth_bins, TRUE_MASS_BINNING)
     for name in campaign.analyses:
         binning_of |= {label: entry["binning"] for label, entry in read_bins(campaign, name)["bins"].items()}
+    notes = [Note(text=n) if isinstance(n, str) else n for n in config.report.notes]
     provenance = {
         "clmassmod": __version__,
         "seed": config.seed,
@@ -35,7 +37,8 @@ def report_input(campaign: Campaign) -> ReportInput:
     return ReportInput(
         title=config.report.title,
         campaign=config.campaign,
-        notes=config.report.notes,
+        notes=[note.text for note in notes],
+        notes_above_z=[(note.above_z, note.text) for note in notes if note.above_z is not None],
         config=config.model_dump(mode="json"),
         provenance=provenance,
         selection=campaign.state["counts"],

@@ -12,6 +12,9 @@ from clmassmod.errors import ConfigError
 from clmassmod.fitters import check_options
 from clmassmod.registry import load_object
 
+# keys whose value may be path/to/file.py:function, or a table
+PLUGIN_KEYS = ("reader", "profile", "concentration", "method", "function", "model", "mass_function")
+
 
 def plugin_file(name: Any) -> str:
     """Return the file that a name such as path/to/file.py:function or table.csv points to, or nothing."""
@@ -21,65 +24,65 @@ def plugin_file(name: Any) -> str:
     return str(name) if str(name).endswith((".ecsv", ".csv", ".h5")) else ""
 
 
-class _Finder:
-    """Looks for relative paths in several places, and says where it looked."""
-
-    def __init__(self, places: list[Path], source: str) -> None:
-        self.places = places
-        self.source = source
-
-    def path(self, path: str, key: str) -> str:
-        for place in self.places:
-            if (place / path).exists():
-                return os.path.normpath(place / path)
-        looked = ", ".join(str(p.resolve()) for p in self.places)
-        raise ConfigError(f"{self.source}: {key}: no file {path} (looked in {looked})")
-
-    def plugin(self, name: Any, key: str) -> Any:
-        file = plugin_file(name)
-        return name if not file else str(name).replace(file, self.path(file, key), 1)
-
-
 def resolve(config: CampaignConfig, places: list[Path], source: str) -> CampaignConfig:
-    """Return the configuration with every path found in one of the places.
+    """Return the configuration with every file that it names found in one of the places.
+
+    Files are the values of keys ``path`` and ``*_path``, and plug-ins of the form path/to/file.py:function.
 
     Raises
     ------
     ConfigError
         Names the key of a file that is nowhere.
     """
-    find = _Finder(places, source)
-    data = config.model_dump(mode="json")
-    simulation, truth = data["simulation"], data["truth"]
-    simulation["reader"] = find.plugin(simulation["reader"], "simulation.reader")
-    if simulation["path"] is not None:
-        simulation["path"] = find.path(simulation["path"], "simulation.path")
-    if truth is not None and truth["path"] is not None:
-        truth["path"] = find.path(truth["path"], "truth.path")
-    for name, analysis in data["analyses"].items():
-        for part, key in (
-            (analysis["model"], "profile"),
-            (analysis["model"], "concentration"),
-            (analysis, "method"),
-        ):
-            part[key] = find.plugin(part[key], f"analyses.{name}.{key}")
-    for name, binning in data["bins"].items():
-        if binning["function"] is not None:
-            binning["function"] = find.plugin(binning["function"], f"bins.{name}.function")
-    return load_campaign(data, source)
+
+    def find(path: str, key: str) -> str:
+        for place in places:
+            if (place / path).exists():
+                return os.path.normpath(place / path)
+        looked = ", ".join(str(p.resolve()) for p in places)
+        raise ConfigError(f"{source}: {key}: no file {path} (looked in {looked})")
+
+    def visit(value: Any, key: str) -> Any:
+        if isinstance(value, dict):
+            return {k: visit(v, f"{key}.{k}" if key else str(k)) for k, v in value.items()}
+        if isinstance(value, list):
+            return [visit(v, f"{key}.{i}") for i, v in enumerate(value)]
+        file = _named_file(key, value)
+        return value if file is None else str(value).replace(file, find(file, key), 1)
+
+    return load_campaign(visit(config.model_dump(mode="json"), ""), source)
 
 
-def outside_files(config: CampaignConfig) -> list[str]:
-    """Return the files that a resolved configuration names, each once."""
-    files = [config.simulation.path, plugin_file(config.simulation.reader)]
-    if config.truth is not None:
-        files.append(config.truth.path)
-    for analysis in config.analyses.values():
-        files += [
-            plugin_file(n) for n in (analysis.model.profile, analysis.model.concentration, analysis.method)
-        ]
-    files += [plugin_file(b.function) for b in config.bins.values()]
-    return list(dict.fromkeys(f for f in files if f))
+def _named_file(key: str, value: Any) -> str | None:
+    """Return the file that a value names, if it names one."""
+    last = key.rpartition(".")[2]
+    if not isinstance(value, str):
+        return None
+    if last == "path" or last.endswith("_path"):
+        return value
+    return plugin_file(value) or None if last in PLUGIN_KEYS else None
+
+
+def files_in(data: Any, key: str = "") -> list[str]:
+    """Return the files that a part of a resolved configuration names, each once."""
+    if isinstance(data, dict):
+        found = [f for k, v in data.items() for f in files_in(v, f"{key}.{k}")]
+    elif isinstance(data, list):
+        found = [f for v in data for f in files_in(v, key)]
+    else:
+        file = _named_file(key, data)
+        found = [] if file is None else [file]
+    return list(dict.fromkeys(found))
+
+
+def portable(data: Any, prints: dict[str, Any], key: str = "") -> Any:
+    """Return plain data with each file's name replaced by its content's hash: the same on every host."""
+    if isinstance(data, dict):
+        return {k: portable(v, prints, f"{key}.{k}") for k, v in data.items()}
+    if isinstance(data, list):
+        return [portable(v, prints, key) for v in data]
+    file = _named_file(key, data)
+    return data if file is None else data.replace(file, prints[file]["sha256"], 1)
 
 
 def check_plugins(config: CampaignConfig, source: str) -> None:

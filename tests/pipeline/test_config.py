@@ -60,7 +60,7 @@ def test_shipped_configurations_are_accepted(root):
         ("cosmology/Om0", "much", ["cosmology.Om0", "'much'"]),
         ("cosmology/H0", 0.7, ["cosmology.H0", "greater than 10", "0.7"]),
         ("simulation/reader", "grids", ["simulation", "'grids'", "did you mean 'grid'"]),
-        ("surveys/ground/footprint/radius", 3, ["surveys.ground.footprint.radius", "'radius_arcmin'"]),
+        ("surveys/ground/footprint/radius", 3, ["surveys.ground.footprint.0.radius", "'radius_arcmin'"]),
         ("surveys/ground/footprint/radius_arcmin", KeyError, ["surveys.ground.footprint", "'radius_arcmin'"]),
         ("surveys/ground/sources/median_z", KeyError, ["surveys.ground.sources", "median_z"]),
         ("surveys/ground/shape_noise", float("nan"), ["surveys.ground.shape_noise", "nan"]),
