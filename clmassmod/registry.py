@@ -150,7 +150,17 @@ CENTRES = Registry(
     "centre model",
     "clmassmod.centres",
     {
-        "gaussian": "clmassmod.core.centres:gaussian",
+        **{name: f"clmassmod.core.centres:{name}" for name in ("gamma", "gaussian", "lognormal", "rayleigh")},
+        **{name: f"clmassmod.core.centres:{name}" for name in ("shear_peak", "sz")},
+        **{name: f"clmassmod.mock.centre:{name}" for name in ("sample", "sz_simulation")},
     },
 )
-FITTERS = Registry("fitter", "clmassmod.fitters", {"scan": "clmassmod.fitters.scan:fit"})
+FITTERS = Registry(
+    "fitter",
+    "clmassmod.fitters",
+    {
+        "scan": "clmassmod.fitters.scan:fit",
+        "curvefit": "clmassmod.fitters.curvefit:fit",
+        "nuts": "clmassmod.fitters.nuts:fit",
+    },
+)

@@ -319,7 +319,9 @@ def test_analytic_bias_of_the_first_clmassmod(shared):
             for i, (mass, truth) in enumerate(zip(true, run["truth"].values(), strict=True)):
                 profile = replace(empty, value=np.array(truth["g"]))
                 best = scan.fit(profile, model).summary["mass_ml_msun"] / scale
-                assert best / mass == pytest.approx(fits["maxlike_ratio_interp"][i], abs=2e12 / mass + 1e-3), name
+                assert best / mass == pytest.approx(
+                    fits["maxlike_ratio_interp"][i], abs=2e12 / mass + 1e-3
+                ), name
                 ln_like = model.ln_likelihood(profile, grid * scale)
                 p = np.exp(ln_like - ln_like.max())
                 p /= p.sum()

@@ -1,0 +1,292 @@
+"""Point fitter: least squares in mass, and in the nuisance parameters that have a prior.
+
+Levenberg-Marquardt (Marquardt 1963, SIAM J. 11, 431) on whitened residuals; normal priors are residuals of
+their own, a flat range is a bound. All derivatives of a step come from one call of the density profile.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clmassmod.core.likelihoods import LN_FLOOR
+from clmassmod.core.projected import Projected
+from clmassmod.errors import ConfigError
+from clmassmod.fitters.data import FitData, as_profiles, prepare
+from clmassmod.fitters.grid import MASS_GRID_MSUN
+from clmassmod.fitters.likelihood import LensModel, observable
+from clmassmod.fitters.result import best_model, describe, unusable
+from clmassmod.fitters.summary import MassPrior, check_prior, posterior_summary, significance
+from clmassmod.records import Array, HaloFit, ShearProfile
+
+Flags = NDArray[np.bool_]
+
+MASS_UNIT_MSUN = 1e14
+_LEAST_MASS = 1e-6  # in that unit: where a mass changes sign, no profile is computed closer to zero
+_STARTS_MSUN = np.concatenate([-np.geomspace(2e13, 8e15, 12), np.geomspace(2e13, 8e15, 12)])
+
+
+def fit(
+    profiles: ShearProfile | Sequence[ShearProfile],
+    model: LensModel,
+    *,
+    prior: MassPrior = "flat",
+    rng: np.random.Generator | None = None,  # noqa: ARG001  nothing is drawn
+    max_mass_msun: float = 2e16,
+) -> HaloFit:
+    """Return the least-squares mass, which may be negative, with its error from the covariance matrix.
+
+    The likelihood that goes with it is the normal distribution in M that a point estimate with an error
+    stands for: an approximation, which ``metadata["likelihood"]`` states; ``scan`` has the exact one.
+
+    Parameters
+    ----------
+    profiles : ShearProfile or several of one halo
+    model : LensModel
+        Its concentration, two-halo amplitude and shear calibration may have priors; its centre may not.
+    prior : {"flat", "log"}
+        Of the posterior summaries.
+    rng : numpy.random.Generator
+        Not used.
+    max_mass_msun : float
+        Bound of the mass on either side.
+
+    Returns
+    -------
+    HaloFit
+        ``best_fit`` holds parameters and errors; ``diagnostics`` the number of steps, whether they
+        converged, and for each bound that the result touches an entry ``at_bound_<parameter>``.
+    """
+    check_prior(prior)
+    if model.nuisance.offset is not None:
+        raise ConfigError(
+            "fitter 'curvefit' cannot marginalise over miscentring; use 'scan', or fix offset_mpc"
+        )
+    data = prepare(as_profiles(profiles))
+    if data.n_bins == 0:
+        return unusable(data, model)
+    problem = _Problem(model, data, max_mass_msun)
+    found = _minimise(problem)
+    return _result(problem, found, prior)
+
+
+class _Problem:
+    """Residuals of data and priors as a function of the parameters (parameter,): M / 1e14, ln c, A, m."""
+
+    def __init__(self, model: LensModel, data: FitData, max_mass_msun: float) -> None:
+        self.model, self.data = model, data
+        self.environment = model.environment(data.profiles[0])
+        nuisance = model.nuisance
+        top = max_mass_msun / MASS_UNIT_MSUN
+        self.names, lows, highs, start, sds = ["mass"], [-top], [top], [0.0], [math.inf]
+        if nuisance.ln_c_range is not None or nuisance.ln_c_scatter is not None:
+            low, high = nuisance.ln_c_range or (-math.inf, math.inf)
+            self.names.append("ln_c")
+            lows.append(low)
+            highs.append(high)
+            start.append(0.5 * (low + high) if nuisance.ln_c_range else 0.0)
+            sds.append(nuisance.ln_c_scatter or math.inf)
+        for name, normal in (("two_halo", nuisance.two_halo), ("shear_bias", nuisance.shear_bias)):
+            if normal is not None and normal[1] > 0:
+                self.names.append(name)
+                lows.append(-math.inf)
+                highs.append(math.inf)
+                start.append(normal[0])
+                sds.append(normal[1])
+        self.low, self.high, self.centre, self.sd = (np.array(v) for v in (lows, highs, start, sds))
+        self.target = data.whiten(data.value)
+
+    def signal(self, parameters: Array) -> tuple[Array, Array]:
+        """Return observables (set, bin) and concentrations (set,) of parameters (set, parameter)."""
+        column = dict(zip(self.names, parameters.T, strict=True))
+        sign = np.where(column["mass"] < 0, -1.0, 1.0)
+        mass = MASS_UNIT_MSUN * np.maximum(np.abs(column["mass"]), _LEAST_MASS)
+        nuisance = self.model.nuisance
+        if nuisance.ln_c_range is not None:
+            concentration = np.exp(column["ln_c"])
+        else:
+            concentration = self.model.concentration(mass, self.environment.z)
+            if "ln_c" in column:
+                concentration = concentration * np.exp(column["ln_c"])
+        amplitude = column.get(
+            "two_halo", np.full(len(mass), nuisance.two_halo[0] if nuisance.two_halo else 0.0)
+        )
+        calibration = 1.0 + column.get("shear_bias", nuisance.shear_bias[0] if nuisance.shear_bias else 0.0)
+        parts = [
+            observable(profile, used, self._surface(profile.radius_mpc[used], mass, concentration, amplitude))
+            for profile, used in zip(self.data.profiles, self.data.used, strict=True)
+        ]
+        return (sign * calibration)[:, np.newaxis] * np.concatenate(parts, axis=1), concentration
+
+    def _surface(self, radius: Array, mass: Array, concentration: Array, amplitude: Array) -> Projected:
+        average = self.model.mean_miscentring(radius)
+        if average is None:
+            found = self.model.surface(radius, self.environment, mass, concentration)
+        else:
+            found = average(lambda r: self.model.surface(r, self.environment, mass, concentration))
+        if self.model.nuisance.two_halo is None:
+            return found
+        term = self.model.two_halo(radius, self.environment.z, mass)
+        a = amplitude[:, np.newaxis]
+        return Projected(found.sigma + a * term.sigma, found.delta_sigma + a * term.delta_sigma)
+
+    def residuals(self, parameters: Array) -> Array:
+        """Return whitened residuals (set, bin + parameter); those of flat priors are zero."""
+        signal, _ = self.signal(parameters)
+        prior = (parameters - self.centre) / self.sd
+        return np.concatenate([self.target - self.data.whiten(signal), prior], axis=1)
+
+    def linearise(self, point: Array) -> tuple[Array, Array]:
+        """Return residuals (row,) and their derivatives (row, parameter) at a point, by one-sided steps."""
+        step = 1e-6 * np.maximum(np.abs(point), 0.1)
+        step = np.where(point + step > self.high, -step, step)
+        values = self.residuals(np.vstack([point, point + np.diag(step)]))
+        return values[0], ((values[1:] - values[0]) / step[:, np.newaxis]).T
+
+    def start(self) -> Array:
+        """Return the best of a few masses of either sign, other parameters at the centre of their priors."""
+        masses = np.clip(_STARTS_MSUN / MASS_UNIT_MSUN, self.low[0], self.high[0])
+        points = np.tile(self.centre, (len(masses), 1))
+        points[:, 0] = masses
+        if "ln_c" in self.names:
+            near = (
+                np.maximum(self.centre[1] - 0.6, self.low[1]),
+                np.minimum(self.centre[1] + 0.6, self.high[1]),
+            )
+            points = np.tile(points, (3, 1))
+            points[:, 1] = np.repeat([near[0], self.centre[1], near[1]], len(masses))
+        best: Array = points[np.argmin(np.sum(self.residuals(points) ** 2, axis=1))]
+        return best
+
+
+@dataclass(frozen=True)
+class _Found:
+    point: Array
+    covariance: Array
+    at_bound: Flags  # (parameter,)
+    steps: int
+    converged: bool
+
+
+def _minimise(problem: _Problem, max_steps: int = 60, tolerance: float = 1e-3) -> _Found:
+    """Descend from the best start; parameters at a bound that pulls outwards stay there.
+
+    A last step of less than 1e-3 standard deviations leaves 1e-6, as convergence is quadratic.
+    """
+    point, damping, steps = problem.start(), 1e-4, 0
+    residual, jacobian = problem.linearise(point)
+    cost = float(residual @ residual)
+    converged = False
+    while steps < max_steps and not converged:
+        steps += 1
+        gradient, normal = jacobian.T @ residual, jacobian.T @ jacobian
+        free = ~_held(problem, point, gradient)
+        if not free.any():
+            converged = True
+            break
+        matrix = normal[np.ix_(free, free)]
+        scale = np.maximum(np.diag(matrix), 1e-300)
+        move = np.zeros_like(point)
+        move[free] = -np.linalg.solve(matrix + damping * np.diag(scale), gradient[free])
+        trial = np.clip(point + move, problem.low, problem.high)
+        small = float(np.max(np.abs(trial - point)[free] * np.sqrt(scale))) < tolerance
+        new_residual, new_jacobian = problem.linearise(trial)
+        new_cost = float(new_residual @ new_residual)
+        if new_cost <= cost:
+            converged = small
+            point, residual, jacobian, cost = trial, new_residual, new_jacobian, new_cost
+            damping = max(damping / 10.0, 1e-12)
+        else:
+            converged = small
+            damping = min(damping * 10.0, 1e12)
+    free = ~_held(problem, point, jacobian.T @ residual)
+    return _Found(
+        point, _covariance(jacobian, free), (point <= problem.low) | (point >= problem.high), steps, converged
+    )
+
+
+def _held(problem: _Problem, point: Array, gradient: Array) -> Flags:
+    found: Flags = ((point <= problem.low) & (gradient > 0)) | ((point >= problem.high) & (gradient < 0))
+    return found
+
+
+def _covariance(jacobian: Array, free: Flags) -> Array:
+    """Return the inverse of J^T J, NaN for parameters that a bound holds or the data do not constrain."""
+    out = np.full((len(free), len(free)), np.nan)
+    if free.any():
+        inner = jacobian[:, free]
+        try:
+            out[np.ix_(free, free)] = np.linalg.inv(inner.T @ inner)
+        except np.linalg.LinAlgError:
+            return out
+    return out
+
+
+def _result(problem: _Problem, found: _Found, prior: MassPrior) -> HaloFit:
+    data, model = problem.data, problem.model
+    signal, concentration = (part[0] for part in problem.signal(found.point[np.newaxis]))
+    errors = np.sqrt(np.diag(found.covariance))
+    mass, error = MASS_UNIT_MSUN * float(found.point[0]), MASS_UNIT_MSUN * float(errors[0])
+    cost = float(np.sum(problem.residuals(found.point[np.newaxis])[0] ** 2))
+    residual = problem.target - data.whiten(signal)
+    zero = float(problem.target @ problem.target)
+    ln_like = _normal_likelihoods(problem, mass, error)
+    names = [{"mass": "mass_msun", "ln_c": "ln_concentration"}.get(n, n) for n in problem.names]
+    best = {"mass_msun": mass, "concentration": float(concentration)}
+    best |= {f"{name}_err": float(e) for name, e in zip(names[1:], errors[1:], strict=True)}
+    best |= {
+        name: float(v) for name, v in zip(problem.names[1:], found.point[1:], strict=True) if name != "ln_c"
+    }
+    touched = {f"at_bound_{name}": 1.0 for name, at in zip(names, found.at_bound, strict=True) if at}
+    summary = {
+        "mass_ml_msun": mass,
+        "mass_err_msun": error,
+        **_posterior(ln_like.get(model.primary), prior),
+        "snr": significance(-0.5 * cost, -0.5 * zero, mass),
+        **describe(data, float(residual @ residual)),
+        "concentration_ml": float(concentration),
+    }
+    return HaloFit(
+        data.profiles[0].halo,
+        model.primary,
+        MASS_GRID_MSUN,
+        ln_like,
+        status="ok" if ln_like else "unusable",
+        reason="" if ln_like else "the least-squares mass has no finite error",
+        summary=summary,
+        best_fit={**best, "mass_msun_err": error},
+        profile=data.profiles[0],
+        model=best_model(data, signal),
+        diagnostics={
+            "n_bins_unused": float(data.n_unused),
+            "n_steps": float(found.steps),
+            "converged": float(found.converged),
+            **touched,
+        },
+        metadata={
+            **model.metadata("curvefit", prior),
+            "likelihood": "normal in M about the least-squares mass",
+        },
+    )
+
+
+def _posterior(ln_like: Array | None, prior: MassPrior) -> dict[str, float]:
+    if ln_like is None:
+        return {}
+    return posterior_summary(MASS_GRID_MSUN, ln_like, prior)
+
+
+def _normal_likelihoods(problem: _Problem, mass: float, error: float) -> dict[str, Array]:
+    """Return ln L on the mass grid of each definition: the same halo's mass there, scaled."""
+    if not (math.isfinite(error) and error > 0):
+        return {}
+    out = {}
+    for definition in problem.model.mass_definitions:
+        primary = problem.model.primary_masses(definition, problem.environment, MASS_GRID_MSUN)
+        values = -0.5 * ((primary - mass) / error) ** 2
+        out[definition] = np.maximum(values, values.max() + LN_FLOOR)
+    return out
