@@ -79,6 +79,7 @@ def predict(
     _check(radius, mass_msun, z_lens, z_source)
     extra = dict(parameters or {})
     effects = {name: extra.pop(name) for name in EFFECTS if name in extra}
+    amplitude = _number(effects, "two_halo")
     halo = environment(cosmology, z_lens)
     threshold = threshold_density_msun_mpc3(mass_definition, halo)
     c = relation_concentration(cosmology, concentration, mass_definition, mass_msun, z_lens)
@@ -87,22 +88,30 @@ def predict(
         extra["peak_height"] = lambda mass: peak_height(cosmology, mass, z_lens)
 
     def centred(r: Array) -> Projected:
-        try:
-            result = model.projected(r, mass_msun, c, threshold, halo, **extra)
-        except TypeError as error:
-            if "argument" in str(error) and extra:
-                raise ConfigError(
-                    f"profile {profile}: {error} (parameters given: {', '.join(extra)})"
-                ) from error
-            raise
-        if float(effects.get("two_halo", 0.0)) != 0:
-            term = two_halo(cosmology, r, z_lens, mass_msun=mass_msun, mass_definition=mass_definition)
-            amplitude = float(effects["two_halo"])
-            result += Projected(amplitude * term.sigma, amplitude * term.delta_sigma)
-        return result
+        result = _profile(model, profile, (r, mass_msun, c, threshold, halo), extra)
+        if amplitude == 0:
+            return result
+        term = two_halo(cosmology, r, z_lens, mass_msun=mass_msun, mass_definition=mass_definition)
+        return result + Projected(amplitude * term.sigma, amplitude * term.delta_sigma)
 
     sigma, delta_sigma = _about_centre(centred, radius, effects)
     return _lensing(radius, sigma, delta_sigma, halo.sigma_crit_inf_msun_mpc2, cosmology, z_lens, z_source)
+
+
+def _profile(
+    model: Profile, name: str, arguments: tuple[Any, ...], parameters: Mapping[str, Any]
+) -> Projected:
+    """Project, and say which of the user's parameters is not the profile's, or what it lacks."""
+    try:
+        return model.projected(*arguments, **parameters)
+    except TypeError as error:  # a parameter that the profile does not have, or text for a number
+        given = ", ".join(f"{k}={v!r}" for k, v in parameters.items() if not callable(v))
+        raise ConfigError(f"profile {name}: {error} (parameters given: {given or 'none'})") from error
+    except ConfigError as error:
+        if "peak_height" in model.needs and "peak_height" not in parameters:
+            hint = "it follows from cosmology.sigma8, cosmology.ns and cosmology.Ob0"
+            raise ConfigError(f"{error}; {hint}") from None
+        raise
 
 
 def _check(radius: Array, mass_msun: ArrayLike, z_lens: float, z_source: float) -> None:
@@ -112,6 +121,13 @@ def _check(radius: Array, mass_msun: ArrayLike, z_lens: float, z_source: float) 
         raise ConfigError(f"a mass must be finite and above 0 Msun, found {mass_msun!r}")
     if not z_source > z_lens:
         raise ConfigError(f"the source at z = {z_source:g} is not behind the lens at z = {z_lens:g}")
+
+
+def _number(effects: Mapping[str, Any], name: str) -> float:
+    try:
+        return float(effects.get(name, 0.0))
+    except (TypeError, ValueError):
+        raise ConfigError(f"parameter {name} must be a number, found {effects[name]!r}") from None
 
 
 def _has_structure(cosmology: Cosmology) -> bool:
@@ -126,7 +142,7 @@ def _about_centre(
             raise ConfigError("offset_distribution needs offset_mpc, the scale of the offsets")
         return centred(radius)
     distribution = str(effects.get("offset_distribution", "fixed"))
-    return miscentring(radius, distribution, float(effects["offset_mpc"]))(centred)
+    return miscentring(radius, distribution, _number(effects, "offset_mpc"))(centred)
 
 
 def _lensing(

@@ -162,7 +162,9 @@ def test_effects_are_those_of_their_modules():
 
 def test_peak_height_comes_from_the_cosmology():
     assert np.all(np.isfinite(predict("dk14", **HALO).g_t))
-    with pytest.raises(ConfigError, match="peak_height"):
+    with pytest.raises(ConfigError, match=r"einasto.*alpha='big'"):
+        predict("einasto", **HALO, parameters={"alpha": "big"})
+    with pytest.raises(ConfigError, match=r"peak_height.*cosmology\.sigma8"):
         predict("dk14", **{**HALO, "cosmology": Cosmology(70.0, 0.3)})
     alone = {"alpha": 0.2, "truncation": 1.3}  # nothing is left that depends on nu
     assert np.all(
@@ -182,6 +184,8 @@ def test_peak_height_comes_from_the_cosmology():
         ({"concentration": "dufy08"}, {}, "duffy08"),
         ({}, {"alpha": 1.0}, "alpha"),
         ({}, {"offset_distribution": "gamma"}, "offset_mpc"),
+        ({}, {"offset_mpc": "far"}, "offset_mpc must be a number"),
+        ({}, {"two_halo": "yes"}, "two_halo must be a number"),
         ({}, {"offset_mpc": 0.2, "offset_distribution": "x"}, "unknown distribution"),
     ],
 )
