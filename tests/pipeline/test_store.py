@@ -4,20 +4,22 @@ import numpy as np
 import pytest
 
 from clmassmod.errors import StoreError
+from clmassmod.posterior import Posterior, from_grid
 from clmassmod.records import HaloFit, HaloInfo, ShearProfile, SourceCatalog
 from clmassmod.store import (
     load_catalog,
     load_fit,
+    load_observed,
+    load_posterior,
     load_profile,
     read_tree,
     save_catalog,
     save_fit,
+    save_posterior,
     save_profile,
+    write_tree,
 )
-from clmassmod.store import write_tree
-from clmassmod.store import load_observed, load_posterior, save_posterior
 from clmassmod.store.tree import sign
-from clmassmod.posterior import Posterior, from_grid
 
 HALO = HaloInfo("h1_x", 0.25, "h1", {"richness": 31.5})
 PROVENANCE = {"campaign": "test", "config_hash": "abc", "seed": 7}
@@ -195,9 +197,13 @@ def test_unreadable_kinds_of_values(tmp_path):
 
 def posterior() -> Posterior:
     axes = {"ln_bias": np.linspace(-0.3, 0.1, 21), "ln_scatter": np.linspace(-2, -1, 31)}
-    ln_density = -0.5 * (((axes["ln_bias"] + 0.1) / 0.05)[:, None] ** 2 + ((axes["ln_scatter"] + 1.5) / 0.1) ** 2)
+    ln_density = -0.5 * (
+        ((axes["ln_bias"] + 0.1) / 0.05)[:, None] ** 2 + ((axes["ln_scatter"] + 1.5) / 0.1) ** 2
+    )
     marginals, grid = from_grid(axes, ln_density, np.random.default_rng(1))
-    return Posterior(marginals, grid, warnings=("β is near",), metadata={"n_halos": 3, "prior": {"a": [0, 1]}})
+    return Posterior(
+        marginals, grid, warnings=("β is near",), metadata={"n_halos": 3, "prior": {"a": [0, 1]}}
+    )
 
 
 def test_posterior_comes_back_and_arviz_reads_it(tmp_path):
