@@ -137,12 +137,12 @@ def _has_structure(cosmology: Cosmology) -> bool:
 def _about_centre(
     centred: Callable[[Array], Projected], radius: Array, effects: Mapping[str, Any]
 ) -> Projected:
-    if "offset_mpc" not in effects:
-        if "offset_distribution" in effects:
-            raise ConfigError("offset_distribution needs offset_mpc, the scale of the offsets")
+    if "offset_distribution" in effects and "offset_mpc" not in effects:
+        raise ConfigError("offset_distribution needs offset_mpc, the scale of the offsets")
+    scale = _number(effects, "offset_mpc")
+    if scale == 0:
         return centred(radius)
-    distribution = str(effects.get("offset_distribution", "fixed"))
-    return miscentring(radius, distribution, _number(effects, "offset_mpc"))(centred)
+    return miscentring(radius, str(effects.get("offset_distribution", "fixed")), scale)(centred)
 
 
 def _lensing(
