@@ -183,7 +183,7 @@ def matched(observables: Mapping[Kind, Sources]) -> dict[str, dict[Kind, Source]
         if differing:
             only = f"obs_{reference}" if differing[0] in given[reference] else f"obs_{kind}"
             raise ConfigError(
-                f"obs_{reference} and obs_{kind} are not of the same haloes: {differing[0]!r} is in {only} alone"
+                f"obs_{reference} and obs_{kind} differ in their haloes: {differing[0]!r} is in {only} alone"
                 + (f", and {len(differing) - 1} others in one of them" if len(differing) > 1 else "")
                 + "; give halo_id=... when loading, or a mapping of halo id to observable"
             )
