@@ -2,63 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from clmassmod.config.base import Model
+from clmassmod.config.footprint import Footprint
+from clmassmod.config.sources import (
+    Clustering,
+    Conditions,
+    Magnification,
+    Magnitudes,
+    Members,
+    NoiseProfile,
+    PhotoZ,
+    Sources,
+)
 from clmassmod.registry import CENTRES
 
-
-class Sources(Model):
-    """Redshift distribution of the source galaxies."""
-
-    distribution: Literal["plane", "smail", "chang13", "desc_srd"] = Field(
-        "smail", description="plane: one redshift; smail: z^alpha exp(-(z/z0)^beta); published ones"
-    )
-    z: float | None = Field(None, gt=0, description="redshift of all sources, for distribution 'plane'")
-    median_z: float | None = Field(None, gt=0, description="median redshift, for 'smail'")
-    alpha: float = Field(2.0, ge=0, description="low-redshift slope, for 'smail'")
-    beta: float = Field(1.5, gt=0, description="cut-off exponent, for 'smail'")
-    year: Literal["Y1", "Y10"] = Field("Y10", description="of the LSST survey, for 'desc_srd'")
-    z_max: float = Field(6.0, gt=0, le=50, description="no source lies beyond")
-    behind_lens: float | None = Field(
-        None, ge=0, description="keep sources with z > z_lens + this alone; null: keep all"
-    )
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        if self.distribution == "plane" and self.z is None:
-            raise ValueError("distribution 'plane' needs the key 'z'")
-        if self.distribution == "smail" and self.median_z is None:
-            raise ValueError("distribution 'smail' needs the key 'median_z'")
-        return self
-
-
-class Footprint(Model):
-    """Part of the sky that is observed, about the assumed centre."""
-
-    shape: Literal["circle", "annulus", "square", "rectangle"] = "circle"
-    radius_arcmin: float | None = Field(None, gt=0, description="outer radius of circle and annulus")
-    inner_radius_arcmin: float = Field(0.0, ge=0, description="inner radius of an annulus")
-    width_arcmin: float | None = Field(None, gt=0, description="side of a square, width of a rectangle")
-    height_arcmin: float | None = Field(None, gt=0, description="height of a rectangle")
-    angle_deg: float = Field(0.0, description="position angle of a rectangle, from x to y")
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        needed = {
-            "circle": ["radius_arcmin"],
-            "annulus": ["radius_arcmin"],
-            "square": ["width_arcmin"],
-            "rectangle": ["width_arcmin", "height_arcmin"],
-        }[self.shape]
-        for key in needed:
-            if getattr(self, key) is None:
-                raise ValueError(f"shape {self.shape!r} needs the key {key!r}")
-        if self.shape == "annulus" and not self.inner_radius_arcmin < (self.radius_arcmin or 0.0):
-            raise ValueError("inner_radius_arcmin must be less than radius_arcmin")
-        return self
+__all__ = ["Centre", "Footprint", "Sources", "Survey"]
 
 
 class Centre(Model):
@@ -66,6 +28,15 @@ class Centre(Model):
 
     model: str = Field("none", description="name of a centre model, or path/to/file.py:function")
     parameters: dict[str, Any] = Field(default_factory=dict, description="the model's own parameters")
+    fraction: float = Field(1.0, ge=0, le=1, description="of haloes that are off centre at all")
+    z_power: float = Field(0.0, ge=-10, le=10, description="offsets grow as ((1 + z) / (1 + z_ref))^z_power")
+    z_ref: float = Field(0.0, ge=0)
+    alignment: float = Field(
+        0.0,
+        ge=-1,
+        le=1,
+        description="density of directions 1 + alignment cos 2 phi about the halo's long axis",
+    )
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -74,19 +45,63 @@ class Centre(Model):
         return self
 
 
-class Survey(Model):
-    """A mock survey: maps become catalogues of source galaxies."""
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, dict | Footprint) else value
 
-    density_per_arcmin2: float = Field(gt=0, le=1000, description="source galaxies per square arcminute")
+
+class Survey(Model):
+    """A mock survey: a halo's lensing becomes a catalogue of source galaxies."""
+
+    density_per_arcmin2: float | None = Field(
+        None,
+        gt=0,
+        le=1000,
+        description="source galaxies per square arcminute; null: all that there are (see positions)",
+    )
+    positions: Literal["uniform", "pixels", "table"] = Field(
+        "uniform",
+        description="at random; at the map's pixels; from 'positions_path', or the simulation's own galaxies",
+    )
+    positions_path: str | None = Field(
+        None, description="table with columns x_arcmin, y_arcmin, and may have z_source"
+    )
+    clustering: Clustering | None = None
     shape_noise: float = Field(ge=0, le=1, description="standard deviation of one ellipticity component")
-    sources: Sources
-    footprint: Footprint
-    centre: Centre = Centre()
     error_shape_noise: float | None = Field(
         None,
         gt=0,
         le=1,
         description="that the errors are computed from, for mocks without noise; null: shape_noise",
     )
+    noise_profile: NoiseProfile | None = None
+    sources: Sources
+    magnitudes: Magnitudes | None = None
+    photo_z: PhotoZ | None = None
+    magnification: Magnification | None = None
+    members: Members | None = None
+    footprint: Annotated[list[Footprint], BeforeValidator(_one_or_more)] = Field(
+        min_length=1, description="a shape, or several that are applied in their order"
+    )
+    centre: Centre = Centre()
+    conditions: Conditions | None = None
+    rescale_z: float | None = Field(
+        None, gt=0, lt=20, description="haloes as they would look at this redshift"
+    )
     shear_m: float = Field(0.0, gt=-1, lt=1, description="multiplicative shear bias put into the mock")
     shear_c: tuple[float, float] = Field((0.0, 0.0), description="additive shear bias put into the mock")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.footprint[0].action != "add":
+            raise ValueError("footprint: the first shape must have action 'add'")
+        if self.positions == "uniform" and self.density_per_arcmin2 is None:
+            raise ValueError("density_per_arcmin2: positions 'uniform' need a density")
+        if self.positions == "table" and self.clustering is not None:
+            raise ValueError("clustering: positions from a table are as they are")
+        if self.noise_profile is not None and self.shape_noise > 0:
+            raise ValueError("shape_noise must be 0 with a noise_profile, which has all the noise")
+        if self.magnification is not None and self.magnification.slope is None and self.magnitudes is None:
+            raise ValueError("magnification.slope: give it, or magnitudes")
+        if self.conditions is not None and self.conditions.rescale_z and self.rescale_z is not None:
+            raise ValueError("rescale_z: conditions.rescale_z already moves the haloes")
+        return self

@@ -70,6 +70,19 @@ class MapField:
     def _pixels(self, x_mpc: Array, y_mpc: Array) -> tuple[Array, Array]:
         return x_mpc / self._pixel + self._origin[0], y_mpc / self._pixel + self._origin[1]
 
+    @property
+    def extent_mpc(self) -> tuple[float, float, float, float]:
+        """Positions that the map covers: x from, x to, y from, y to."""
+        n_y, n_x = self._images.shape[:2]
+        (x, y), pixel = self._origin, self._pixel
+        return (1 - x) * pixel, (n_x - 2 - x) * pixel, (1 - y) * pixel, (n_y - 2 - y) * pixel
+
+    def pixel_positions(self) -> tuple[Array, Array]:
+        """Return the middles of all pixels that the map covers, (source,)."""
+        n_y, n_x = self._images.shape[:2]
+        y, x = np.mgrid[1 : n_y - 2, 1 : n_x - 2].reshape(2, -1).astype(float)
+        return (x - self._origin[0]) * self._pixel, (y - self._origin[1]) * self._pixel
+
     def covers(self, x_mpc: Array, y_mpc: Array) -> NDArray[np.bool_]:
         """Return which positions lie inside the map, (source,)."""
         return inside(self._images.shape[:2], *self._pixels(x_mpc, y_mpc))
@@ -85,6 +98,34 @@ def _span(middle: float, reach: float, n: int) -> tuple[int, int]:
     if not math.isfinite(reach):
         return 0, n
     return max(0, math.floor(middle - reach) - 2), min(n, math.ceil(middle + reach) + 4)
+
+
+def position_angle(lensing_map: LensingMap, radius_mpc: float = 1.0) -> float:
+    """Return the angle of the long axis of the convergence within a circle, radians from x."""
+    pixel, (n_y, n_x) = lensing_map.pixel_mpc, lensing_map.kappa_inf.shape
+    x = (np.arange(n_x) - 0.5 * (n_x - 1)) * pixel - lensing_map.centre_mpc[0]
+    y = ((np.arange(n_y) - 0.5 * (n_y - 1)) * pixel - lensing_map.centre_mpc[1])[:, np.newaxis]
+    r2 = x * x + y * y
+    weight = np.where(r2 < radius_mpc**2, np.maximum(lensing_map.kappa_inf, 0.0), 0.0)
+    return 0.5 * math.atan2(2.0 * float(np.sum(weight * x * y)), float(np.sum(weight * (x * x - y * y))))
+
+
+@dataclass(frozen=True)
+class ScaledField:
+    """A field with all its lensing multiplied by a factor, under another halo's name and redshift."""
+
+    field: LensingField
+    halo: HaloInfo
+    factor: float
+
+    def covers(self, x_mpc: Array, y_mpc: Array) -> NDArray[np.bool_]:
+        """Return which positions the field knows, (source,)."""
+        return self.field.covers(x_mpc, y_mpc)
+
+    def at(self, x_mpc: Array, y_mpc: Array) -> tuple[Array, Array, Array]:
+        """Return convergence, gamma1 and gamma2 at positions, (source,) each."""
+        kappa, gamma1, gamma2 = self.field.at(x_mpc, y_mpc)
+        return self.factor * kappa, self.factor * gamma1, self.factor * gamma2
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,15 @@ class RedshiftDistribution:
             raise ConfigError("a redshift distribution's density must be finite, >= 0 and somewhere > 0")
         self._cumulative = _cumulative(self.z, density)
 
+    @classmethod
+    def from_bins(cls, edges: ArrayLike, count: ArrayLike) -> RedshiftDistribution:
+        """Return the distribution of a histogram, uniform in each bin; edges (bin + 1,), counts (bin,)."""
+        edges, count = np.asarray(edges, dtype=float), np.asarray(count, dtype=float)
+        made = cls(edges, np.ones_like(edges))
+        total = np.concatenate([[0.0], np.cumsum(count)])
+        made._cumulative = total / total[-1]
+        return made
+
     def draw(self, rng: np.random.Generator, size: int, z_min: float | None = None) -> Array:
         """Return redshifts, (size,), all above ``z_min`` if that is given."""
         low = 0.0 if z_min is None else float(np.interp(z_min, self.z, self._cumulative))
