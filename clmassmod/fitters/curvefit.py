@@ -260,7 +260,7 @@ def _result(problem: _Problem, found: _Found, prior: MassPrior) -> HaloFit:
         summary=summary,
         best_fit={**best, "mass_msun_err": error},
         profile=data.profiles[0],
-        model=best_model(data, signal),
+        model={**best_model(data, signal), "covariance": _in_msun(found.covariance)},
         diagnostics={
             "n_bins_unused": float(data.n_unused),
             "n_steps": float(found.steps),
@@ -270,8 +270,16 @@ def _result(problem: _Problem, found: _Found, prior: MassPrior) -> HaloFit:
         metadata={
             **model.metadata("curvefit", prior),
             "likelihood": "normal in M about the least-squares mass",
+            "parameters": names,
         },
     )
+
+
+def _in_msun(covariance: Array) -> Array:
+    """Return the covariance (parameter, parameter) with the mass, which is the first, in Msun."""
+    unit = np.ones(len(covariance))
+    unit[0] = MASS_UNIT_MSUN
+    return covariance * np.outer(unit, unit)
 
 
 def _posterior(ln_like: Array | None, prior: MassPrior) -> dict[str, float]:

@@ -22,7 +22,8 @@ class CurveFit(NamedTuple):
     """Least squares: best parameters, their covariance, and how well they fit."""
 
     best_fit: Mapping[str, float]
-    covariance: Array  # (parameter, parameter), in the order of best_fit where it was computed
+    parameters: tuple[str, ...]
+    covariance: Array  # (parameter, parameter), in the order of ``parameters``; masses in Msun
     chi2: float
     dof: float
     p_value: float
@@ -47,7 +48,8 @@ def fitter_object(fit: HaloFit) -> Any:
         problems = str(fit.metadata.get("problems", ""))
         return arviz.from_dict(dict(fit.posterior), posterior_attrs={**attributes, "problems": problems})
     if fit.metadata.get("fitter") == "curvefit":
-        missing = np.full((len(fit.best_fit), len(fit.best_fit)), np.nan)
-        numbers = (float(fit.summary.get(k, np.nan)) for k in ("chi2", "dof", "p_value"))
-        return CurveFit(fit.best_fit, np.asarray(fit.model.get("covariance", missing)), *numbers)
+        names = tuple(fit.metadata.get("parameters", ()))
+        covariance = np.asarray(fit.model.get("covariance", np.empty((0, 0))))
+        chi2, dof, p_value = (float(fit.summary.get(k, np.nan)) for k in ("chi2", "dof", "p_value"))
+        return CurveFit(fit.best_fit, names, covariance, chi2, dof, p_value)
     return GridFit(fit.mass_msun, fit.ln_like, fit.summary)

@@ -198,7 +198,7 @@ def _received(end: Any) -> tuple[str, str] | None:
 def _check_exit(worker: Any, folder: Path) -> None:
     if worker.exitcode != 0:
         raise FitError(
-            f"a process ended with exit code {worker.exitcode} (killed? out of memory?); what was fitted is in "
+            f"a process ended with exit code {worker.exitcode} (killed? no memory?); what was fitted is in "
             f"{folder}, and another call goes on from there"
         )
 

@@ -149,4 +149,4 @@ def _from_bins_file(path: Path, label: str | None) -> list[str]:
     if "locations" in entry:
         return [str(p) for p in entry["locations"]]
     fits = path.parent.parent / "fits" / path.stem  # of a campaign
-    return [str(fits / f"{halo_id}.h5") for halo_id in entry["halos"] if (fits / f"{halo_id}.h5").is_file()]
+    return [str(fits / f"{h}.h5") for h in entry["halos"] if not (fits / f"{h}.failed.json").is_file()]
