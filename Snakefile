@@ -27,6 +27,9 @@ if not workflow.overwrite_configfiles:
 container: "envs/clmassmod.sif"
 
 
+report: "workflow/report/workflow.rst"
+
+
 dry_run = workflow.output_settings.dryrun
 try:
     campaign = prepare(

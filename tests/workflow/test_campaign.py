@@ -180,6 +180,13 @@ def test_changed_report_is_written_alone(complete):
     assert "Another title" in (complete.results / "report/index.html").read_text()
 
 
+def test_snakemake_reports_on_the_campaign(complete):
+    page = complete.folder / "workflow.html"
+    run = complete.run("--report", str(page))
+    assert run.code == 0, run.screen
+    assert "intrinsic scatter" in page.read_text()
+
+
 def test_misspelt_key_is_refused_in_one_line(campaign):
     campaign.config["analyses"]["nfw"]["radus_mpc"] = campaign.config["analyses"]["nfw"].pop("radius_mpc")
     run = campaign.run()

@@ -12,6 +12,7 @@ POPULATION = f"{ROOT}/bins/{{analysis}}.h5"
 ENSEMBLE = f"{ROOT}/ensembles/{{analysis}}/{{bin}}.nc"
 COMPARISON = f"{ROOT}/comparisons/{{analysis}}/{{bin}}.nc"
 REPORT = f"{ROOT}/report/index.html"
+SUMMARY = f"{ROOT}/report/summary.csv"
 
 # The commands of the environment that runs snakemake, also where it was not activated.
 os.environ |= {"PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}

@@ -7,8 +7,8 @@ rule report:
         populations,
         tables=TABLES,
     output:
-        REPORT,
-        f"{ROOT}/report/summary.csv",
+        report(REPORT, caption="../report/page.rst", category="Results"),
+        report(SUMMARY, caption="../report/summary.rst", category="Results"),
     log:
         f"{ROOT}/logs/report.log",
     benchmark:
