@@ -110,11 +110,26 @@ class RadialBins(Model):
 
     n: int = Field(10, ge=1, le=1000, description="number of bins")
     spacing: Literal["linear", "log", "equal_count"] = "linear"
+    edges_mpc: Edges | None = Field(
+        None, description="fixed edges instead of n and spacing; those inside radius_mpc are used"
+    )
     min_galaxies: int = Field(1, ge=1, description="a bin with fewer galaxies is not used")
     radius: Literal["effective", "mean"] = Field(
         "effective",
         description="of a bin: where a cluster's shear has its mean, or the mean of the galaxies' radii",
     )
+    observable: Literal["g_t", "delta_sigma"] = Field(
+        "g_t", description="delta_sigma: needs beta_s of each galaxy"
+    )
+    weights: Literal["catalogue", "uniform", "inverse_variance", "sigma_crit"] = Field(
+        "catalogue",
+        description="sigma_crit: the catalogue's times beta_s^2; inverse_variance: 1 / own shape noise^2",
+    )
+    errors: Literal["analytic", "bootstrap"] = Field(
+        "analytic", description="shape noise, or scatter of resamples"
+    )
+    bootstrap_samples: int = Field(200, ge=20, le=100_000)
+    structure: bool = Field(False, description="covariance of structure along the line of sight is added")
 
 
 class DensityModel(Model):
