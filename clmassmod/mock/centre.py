@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from clmassmod.config.survey import Centre
 from clmassmod.core.centres import Offset, isotropic, observable
 from clmassmod.core.units import ARCMIN_RAD
 from clmassmod.errors import ConfigError, ReaderError
+from clmassmod.mock.files import cached_file
 from clmassmod.records import Array, HaloEnvironment, HaloInfo
 from clmassmod.registry import CENTRES
 
@@ -144,7 +144,7 @@ def sz_simulation(
     return isotropic(rng, length * ARCMIN_RAD * environment.d_lens_mpc)
 
 
-@lru_cache(maxsize=8)
+@cached_file("centre.parameters.path")
 def _rows(path: str) -> Array:
     found = _numbers(path)
     width = min(len(row) for row in found)
@@ -153,7 +153,7 @@ def _rows(path: str) -> Array:
     return np.asarray([row[:width] for row in found])
 
 
-@lru_cache(maxsize=8)
+@cached_file("centre.parameters.path")
 def _lengths(path: str, column: int) -> Array:
     rows = _numbers(path)
     if min(len(row) for row in rows) <= column:
@@ -166,11 +166,8 @@ def _lengths(path: str, column: int) -> Array:
 
 def _numbers(path: str) -> list[list[float]]:
     """Return the numbers of each line that begins with one."""
-    file = Path(path)
-    if not file.is_file():
-        raise ConfigError(f"centre.parameters.path: no file {path}")
     rows = []
-    for line in file.read_text(encoding="utf-8").splitlines():
+    for line in Path(path).read_text(encoding="utf-8").splitlines():
         try:
             rows.append([float(word) for word in line.replace(",", " ").split()])
         except ValueError:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from clmassmod.config.sources import Conditions
 from clmassmod.errors import ConfigError, ReaderError
+from clmassmod.mock.files import cached_file
 
 _COLUMNS = ("cluster", "zcluster", "ndensity", "beta", "core", "coreindex", "xi")
 
@@ -31,7 +31,7 @@ class Observation:
         return {"core_arcmin": self.core_arcmin, "xi": self.xi}
 
 
-@lru_cache(maxsize=8)
+@cached_file("conditions.path")
 def read_conditions(path: str) -> tuple[Observation, ...]:
     """Return the rows of a list; its first line, after #, names the columns.
 
@@ -43,10 +43,7 @@ def read_conditions(path: str) -> tuple[Observation, ...]:
     ReaderError
         Names file, row and column.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise ConfigError(f"conditions.path: no file {path}")
-    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = [line for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
     names = lines[0].lstrip("# ").split() if lines else []
     missing = [name for name in _COLUMNS if name not in names]
     if missing:

@@ -7,7 +7,6 @@ of them has the errors of the real observation.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +15,11 @@ from clmassmod.config.sources import NoiseProfile
 from clmassmod.core.fields import LensingField
 from clmassmod.core.units import ARCMIN_RAD, C2_4PIG_MSUN_MPC
 from clmassmod.errors import ConfigError, ReaderError
+from clmassmod.mock.files import cached_file
 from clmassmod.records import Array, HaloEnvironment, SourceCatalog
 
 
-@lru_cache(maxsize=32)
+@cached_file("noise_profile.path")
 def read_noise(path: str) -> Array:
     """Return radius, error, <beta>, <beta^2> and magnitude bin of each row, (row, 5).
 
@@ -28,11 +28,8 @@ def read_noise(path: str) -> Array:
     ReaderError
         Names file and row.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise ConfigError(f"noise_profile.path: no file {path}")
     found = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines()):
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines()):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         try:

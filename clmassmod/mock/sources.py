@@ -16,25 +16,29 @@ from clmassmod.core.redshifts import (
     smail_scale,
 )
 from clmassmod.errors import ConfigError
+from clmassmod.mock.files import cached_file
 from clmassmod.readers.table import open_table
 from clmassmod.records import Array
 
 
-@lru_cache(maxsize=16)
 def distribution(sources: Sources) -> RedshiftDistribution:
     """Return the redshift distribution that a configuration describes; not for a single plane."""
+    return _histogram(str(sources.path)) if sources.distribution == "histogram" else _formula(sources)
+
+
+@lru_cache(maxsize=16)
+def _formula(sources: Sources) -> RedshiftDistribution:
     if sources.distribution == "chang13":
         return smail_distribution(**CHANG13, z_max=sources.z_max)
     if sources.distribution == "desc_srd":
         return smail_distribution(**DESC_SRD[sources.year], z_max=sources.z_max)
-    if sources.distribution == "histogram":
-        return _histogram(str(sources.path))
     if sources.median_z is None:
         raise ConfigError(f"sources.distribution {sources.distribution!r} is no distribution")
     z0 = smail_scale(sources.median_z, sources.alpha, sources.beta)
     return smail_distribution(sources.alpha, sources.beta, z0, sources.z_max)
 
 
+@cached_file("sources.path")
 def _histogram(path: str) -> RedshiftDistribution:
     """Return the distribution of a table of bins: middles and counts; redshifts are uniform in each bin."""
     table = open_table(Path(path))
