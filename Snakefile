@@ -8,6 +8,7 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
+from clmassmod.config import read_yaml
 from clmassmod.errors import ClmassmodError
 from clmassmod.steps.campaign import prepare
 
@@ -32,6 +33,8 @@ report: "workflow/report/workflow.rst"
 
 dry_run = workflow.output_settings.dryrun
 try:
+    for path in workflow.configfiles:
+        read_yaml(path)  # refuses a key given twice, of which Snakemake silently takes the last
     campaign = prepare(
         config,
         main_process=workflow.is_main_process,

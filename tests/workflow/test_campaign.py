@@ -202,6 +202,16 @@ def test_misspelt_key_is_refused_in_one_line(campaign):
     assert not (campaign.folder / "results").exists()
 
 
+def test_key_given_twice_is_refused(campaign):
+    command = campaign.command()
+    file = campaign.folder / "campaign.yaml"
+    file.write_text(file.read_text() + "seed: 7\n")
+    run = campaign.run_command(command)
+    assert (run.code, run.jobs) == (1, [])
+    assert "campaign.yaml: line" in run.screen
+    assert "key 'seed' is given twice" in run.screen
+
+
 def test_no_configuration_is_said_in_one_line(campaign):
     command = campaign.command()
     at = command.index("--configfile")
