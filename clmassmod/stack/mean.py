@@ -249,7 +249,7 @@ def _stack(
     total = sums[0].sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         value, position = sums[1].sum(axis=0) / total, sums[2].sum(axis=0) / total
-        analytic = 1.0 / np.sqrt(total)
+        analytic = np.where(total > 0, 1.0 / np.sqrt(total), np.nan)
     covariance = _bootstrap(sums[0], sums[1], n_bootstrap, seed)
     resampled = np.sqrt(np.diag(covariance))
     scatter, intrinsic = _scatter(sums[0], sums[1], value)
@@ -292,7 +292,8 @@ def _bootstrap(weight: Array, weighted: Array, n_bootstrap: int, seed: int) -> A
     there = np.isfinite(means)  # a sample without any cluster in a bin says nothing of it
     both = there.T.astype(float) @ there.astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):
-        residual = np.where(there, means - np.nanmean(means, axis=0), 0.0)
+        mean = np.where(there, means, 0.0).sum(axis=0) / there.sum(axis=0)
+        residual = np.where(there, means - mean, 0.0)
         return np.asarray(np.where(both > 1, residual.T @ residual / (both - 1.0), np.nan))
 
 

@@ -47,7 +47,7 @@ def fit_all(session: Session, folder: Path | None) -> dict[str, HaloFit]:
     missing = [h for h in session.halos if h not in fits]
     failed: dict[str, str] = {}
     if missing:
-        _ = session.model  # made once, before processes part
+        _ = session.model, session.provenance(missing[0])  # made once, before processes part
         run = _in_turn if min(_n_jobs(session), len(missing)) == 1 else _in_processes
         with progress(len(session.halos), len(fits)) as advance:
             failed = run(session, folder, missing, advance)

@@ -31,7 +31,7 @@ from clmassmod.records import HaloFit, LensingMap, ShearProfile, SourceCatalog
 from clmassmod.registry import FITTERS, suggest
 from clmassmod.steps import chain
 from clmassmod.steps.campaign import prepare
-from clmassmod.steps.observables import MAPS, Source, distances, record_digest
+from clmassmod.steps.observables import MAPS, Lazy, Source, distances, record_digest
 from clmassmod.steps.paths import Campaign
 from clmassmod.steps.sources import fingerprint, plugin_file
 from clmassmod.store.tree import FORMAT_VERSION
@@ -202,6 +202,16 @@ class Session:
                 made.append(chain.analysis_profile(source.profile, analysis))
         return made
 
+    @cached_property
+    def made_catalogs(self) -> Lazy[tuple[SourceCatalog, ...]]:
+        """Mock catalogues of the halos' maps, by halo id, made when first asked for."""
+        return Lazy(list(self.halos), lambda h: tuple(self.catalogs(self.halos[h])))
+
+    @cached_property
+    def made_profiles(self) -> Lazy[tuple[ShearProfile, ...]]:
+        """Profiles by halo id, made when first asked for."""
+        return Lazy(list(self.halos), lambda h: tuple(self.profiles(self.halos[h])))
+
     def fit(self, halo_id: str) -> HaloFit:
         """Return the fit of one halo, all its observables jointly."""
         profiles = self.profiles(self.halos[halo_id])
@@ -270,3 +280,9 @@ def folder_of(save_loc: Any) -> Path:
     if path.is_file():
         raise ConfigError(f"save_loc {path} is a file; give a folder, which gets one file a halo")
     return path
+
+
+def keyword_names(function: Any) -> list[str]:
+    """Return the names of a function's keyword-only arguments."""
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
