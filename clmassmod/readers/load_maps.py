@@ -122,27 +122,27 @@ def _source_redshift(source: Any, stated: float | None, given: float | None) -> 
 
 def _names(path: Path, kind: Kind) -> dict[str, Any]:
     """Return the names of map, pixel, redshift and identifiers in an HDF5 file."""
-    file = open_hdf5(path)
-    images = {k: v for k, v in file.items() if isinstance(v, h5py.Dataset) and v.ndim in (2, 3)}
-    named = [k for name in _MAPS[kind] for k in images if plain(k) == name]
-    if not named and len(images) != 1:
-        listed = ", ".join(images) or "none"
-        raise ReaderError(
-            f"{path}: which map is meant? give options={{'map': ...}} (two-dimensional: {listed})"
-        )
-    chosen = (named or list(images))[0]
-    found: dict[str, Any] = {"map": chosen}
-    keys = [*images[chosen].attrs, *file.attrs, *file]
-    for key, names in (("pixel", _PIXEL), ("z", _Z), ("halo_id", _ID), ("z_source", _Z_SOURCE)):
-        matching = next((k for name in names for k in keys if plain(k) == name), None)
-        if matching is not None:
-            found[key] = matching
-    if "pixel" in found:
-        found["pixel_unit"] = suffix_unit(found["pixel"]) or _text_attribute(file, chosen, "pixel_unit")
-    if "z_source" in found:
-        name = found["z_source"]
-        found["z_source"] = images[chosen].attrs.get(name, file.attrs.get(name))
-    return {k: v for k, v in found.items() if v is not None}
+    with open_hdf5(path) as file:
+        images = {k: v for k, v in file.items() if isinstance(v, h5py.Dataset) and v.ndim in (2, 3)}
+        named = [k for name in _MAPS[kind] for k in images if plain(k) == name]
+        if not named and len(images) != 1:
+            listed = ", ".join(images) or "none"
+            raise ReaderError(
+                f"{path}: which map is meant? give options={{'map': ...}} (two-dimensional: {listed})"
+            )
+        chosen = (named or list(images))[0]
+        found: dict[str, Any] = {"map": chosen}
+        keys = [*images[chosen].attrs, *file.attrs, *file]
+        for key, names in (("pixel", _PIXEL), ("z", _Z), ("halo_id", _ID), ("z_source", _Z_SOURCE)):
+            matching = next((k for name in names for k in keys if plain(k) == name), None)
+            if matching is not None:
+                found[key] = matching
+        if "pixel" in found:
+            found["pixel_unit"] = suffix_unit(found["pixel"]) or _text_attribute(file, chosen, "pixel_unit")
+        if "z_source" in found:
+            name = found["z_source"]
+            found["z_source"] = images[chosen].attrs.get(name, file.attrs.get(name))
+        return {k: v for k, v in found.items() if v is not None}
 
 
 def _text_attribute(file: h5py.File, dataset: str, name: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from clmassmod.config import build
@@ -17,6 +18,7 @@ from clmassmod.readers.table import Column, Table, open_table
 
 _OBSERVABLE = {"gamma_theta": "g_t", "delta_sigma": "delta_sigma"}
 _UNIT_KEYS = ("radius", "value", "weight")
+_SCALED = {"scale_factor", "add_offset"}
 
 
 def load_profiles(
@@ -80,7 +82,9 @@ def load_profiles(
 
 def _open(source: Any, names: Sequence[str] | None, group: str | None) -> Table:
     if isinstance(source, str | Path):
-        return open_table(Path(source), group) if names is None else _headless(Path(source), list(names))
+        return (
+            _in_memory(open_table(Path(source), group)) if names is None else _headless(Path(source), names)
+        )
     if hasattr(source, "colnames"):  # astropy
         columns = {n: _column(n, source[n]) for n in source.colnames}
         return Table(Path("(table)"), columns, dict(source.meta))
@@ -92,13 +96,27 @@ def _open(source: Any, names: Sequence[str] | None, group: str | None) -> Table:
     )
 
 
+def _in_memory(table: Table) -> Table:
+    """Return the table with all columns read, so that its file is free to be changed."""
+    columns, files = {}, set()
+    for name, column in table.columns.items():
+        values = column.values
+        if isinstance(values, h5py.Dataset):
+            files.add(values.file)
+            values = column.numbers() if _SCALED & set(values.attrs) else column.raw()
+        columns[name] = Column(name, column.path, values, column.unit)
+    for file in files:
+        file.close()
+    return Table(table.path, columns, table.attributes)
+
+
 def _column(name: str, values: Any) -> Column:
     unit = getattr(values, "unit", None)
     filled = values.filled(np.nan) if hasattr(values, "filled") and values.dtype.kind == "f" else values
     return Column(name, Path("(table)"), np.asarray(filled), None if unit is None else str(unit) or None)
 
 
-def _headless(path: Path, names: list[str]) -> Table:
+def _headless(path: Path, names: Sequence[str]) -> Table:
     """Return a text table that has no line of names."""
     try:
         values = np.loadtxt(path, dtype=str, comments="#", ndmin=2, delimiter=None)
