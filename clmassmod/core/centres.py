@@ -39,7 +39,7 @@ def rayleigh(
 ) -> Offset:
     """Return an offset whose length follows r / s^2 exp(-r^2 / 2 s^2).
 
-    Johnston et al. 2007 (arXiv:0709.1159), eq. 17.
+    Johnston et al. 2007 (arXiv:0709.1159).
     """
     return isotropic(rng, float(rng.rayleigh(scale_mpc)))
 

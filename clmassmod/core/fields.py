@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clmassmod.core.maps import convergence_to_shear, inside, interpolate
+from clmassmod.core.profiles.elliptical import Ellipse, surface_density_and_shear
 from clmassmod.core.projected import Projected
+from clmassmod.core.random_field import RandomField
 from clmassmod.records import Array, HaloInfo, LensingMap
 
 
@@ -152,3 +154,104 @@ class CircularField:
         kappa = sigma / self.sigma_crit_inf_msun_mpc2
         gamma = delta_sigma / (self.sigma_crit_inf_msun_mpc2 * r2)
         return kappa, -gamma * (x_mpc * x_mpc - y_mpc * y_mpc), -2.0 * gamma * x_mpc * y_mpc
+
+
+@dataclass(frozen=True)
+class EllipticalField:
+    """A halo whose surface density is constant on similar ellipses, such as a triaxial one."""
+
+    halo: HaloInfo
+    spherical: Callable[[Array], Projected]
+    ellipse: Ellipse
+    sigma_crit_inf_msun_mpc2: float
+
+    @property
+    def position_angle(self) -> float:
+        """Angle of the long axis from x, radians."""
+        return self.ellipse.angle_rad
+
+    def covers(self, x_mpc: Array, y_mpc: Array) -> NDArray[np.bool_]:
+        """Return which positions have lensing: all but the centre itself, (source,)."""
+        return np.asarray((x_mpc != 0) | (y_mpc != 0))
+
+    def at(self, x_mpc: Array, y_mpc: Array) -> tuple[Array, Array, Array]:
+        """Return convergence, gamma1 and gamma2, (source,) each."""
+        if x_mpc.size == 0:
+            return x_mpc.copy(), x_mpc.copy(), x_mpc.copy()
+        found = surface_density_and_shear(self.spherical, x_mpc, y_mpc, self.ellipse)
+        kappa, gamma1, gamma2 = (v / self.sigma_crit_inf_msun_mpc2 for v in found)
+        return kappa, gamma1, gamma2
+
+
+@dataclass(frozen=True)
+class ShiftedField:
+    """A field about another place than the halo's centre."""
+
+    field: LensingField
+    x_mpc: float
+    y_mpc: float
+
+    @property
+    def halo(self) -> HaloInfo:
+        """The halo in the middle."""
+        return self.field.halo
+
+    def covers(self, x_mpc: Array, y_mpc: Array) -> NDArray[np.bool_]:
+        """Return which positions the field knows, (source,)."""
+        return self.field.covers(x_mpc - self.x_mpc, y_mpc - self.y_mpc)
+
+    def at(self, x_mpc: Array, y_mpc: Array) -> tuple[Array, Array, Array]:
+        """Return convergence, gamma1 and gamma2, (source,) each."""
+        return self.field.at(x_mpc - self.x_mpc, y_mpc - self.y_mpc)
+
+
+@dataclass(frozen=True)
+class SkyField:
+    """A random field of structure along the line of sight, given in arcmin."""
+
+    halo: HaloInfo
+    random: RandomField
+    mpc_per_arcmin: float
+    factor: float  # from the sources of the field's spectrum to a source at infinity behind the halo
+
+    def covers(self, x_mpc: Array, y_mpc: Array) -> NDArray[np.bool_]:
+        """Return that every position is covered, (source,)."""
+        return self.random.covers(x_mpc, y_mpc)
+
+    def at(self, x_mpc: Array, y_mpc: Array) -> tuple[Array, Array, Array]:
+        """Return convergence, gamma1 and gamma2, (source,) each."""
+        scale = 1.0 / self.mpc_per_arcmin
+        kappa, gamma1, gamma2 = self.random.at(x_mpc * scale, y_mpc * scale)
+        return self.factor * kappa, self.factor * gamma1, self.factor * gamma2
+
+
+@dataclass(frozen=True)
+class SumField:
+    """Several fields whose convergences and shears add up: thin lenses at small deflections."""
+
+    fields: tuple[LensingField, ...]
+
+    @property
+    def halo(self) -> HaloInfo:
+        """The halo of the first field."""
+        return self.fields[0].halo
+
+    @property
+    def position_angle(self) -> float | None:
+        """Long axis of the first field, if it has one."""
+        return getattr(self.fields[0], "position_angle", None)
+
+    def covers(self, x_mpc: Array, y_mpc: Array) -> NDArray[np.bool_]:
+        """Return which positions all fields know, (source,)."""
+        known = self.fields[0].covers(x_mpc, y_mpc)
+        for field in self.fields[1:]:
+            known = known & field.covers(x_mpc, y_mpc)
+        return known
+
+    def at(self, x_mpc: Array, y_mpc: Array) -> tuple[Array, Array, Array]:
+        """Return the sums of convergence, gamma1 and gamma2, (source,) each."""
+        kappa, gamma1, gamma2 = (np.array(v) for v in self.fields[0].at(x_mpc, y_mpc))
+        for field in self.fields[1:]:
+            for total, part in zip((kappa, gamma1, gamma2), field.at(x_mpc, y_mpc), strict=True):
+                total += part
+        return kappa, gamma1, gamma2

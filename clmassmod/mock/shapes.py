@@ -11,7 +11,7 @@ from clmassmod.records import Array
 def reduced_shears(kappa: Array, gamma1: Array, gamma2: Array, beta_s: Array) -> tuple[Array, Array]:
     """Return what ellipticities estimate: g, or 1 / g* where |g| > 1, (source,) each.
 
-    Seitz & Schneider 1997 (A&A 318, 687), eq. 3.
+    Seitz & Schneider 1997 (A&A 318, 687).
     """
     factor = beta_s / (1.0 - beta_s * kappa)
     g1, g2 = gamma1 * factor, gamma2 * factor
@@ -28,7 +28,7 @@ def count_factor(
 ) -> Array:
     """Return by what lensing multiplies the number of galaxies, mu^(2.5 slope - 1), (source,).
 
-    Broadhurst, Taylor & Peacock 1995 (ApJ 438, 49), eq. 5.
+    Broadhurst, Taylor & Peacock 1995 (ApJ 438, 49).
     """
     inverse = (1.0 - beta_s * kappa) ** 2 - beta_s**2 * (gamma1 * gamma1 + gamma2 * gamma2)
     with np.errstate(divide="ignore"):
