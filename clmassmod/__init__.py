@@ -20,6 +20,7 @@ _OBJECTS = {
     "HaloFit": "clmassmod.records",
     "Posterior": "clmassmod.posterior",
     "ShearProfile": "clmassmod.records",
+    "predict": "clmassmod.cosmology.predict",
     "SourceCatalog": "clmassmod.records",
 }
 _MODULES = (
