@@ -31,7 +31,9 @@ container: "envs/clmassmod.sif"
 report: "workflow/report/workflow.rst"
 
 
-dry_run = workflow.output_settings.dryrun
+# Who only looks at the workflow leaves no trace either.
+looking = {"--lint", "--list-rules", "--list", "-l", "--list-target-rules", "--lt"} & set(sys.argv)
+dry_run = workflow.output_settings.dryrun or bool(looking)
 try:
     for path in workflow.configfiles:
         read_yaml(path)  # refuses a key given twice, of which Snakemake silently takes the last
