@@ -38,8 +38,8 @@ survey = {
 config = {"cosmology": cosmology, "model": model, "survey": survey, "seed": 11}
 (folder / "model.yaml").write_text(yaml.safe_dump(config))
 
-BIAS, SCATTER, N = 0.9, 0.15, 40
-rng = np.random.default_rng(1)
+BIAS, SCATTER, N = 0.9, 0.15, 60
+rng = np.random.default_rng(2024)
 halo_id = [f"halo{i:02d}" for i in range(N)]
 z = rng.uniform(0.25, 0.45, N)
 true_mass = np.exp(rng.uniform(np.log(3e14), np.log(1.5e15), N))  # M200c [Msun]
@@ -61,7 +61,7 @@ def lensing(mass, z_lens, radius_mpc):
     )
 
 
-n_pixels, pixel_mpc = 72, 0.08
+n_pixels, pixel_mpc = 120, 0.05
 x = (np.arange(n_pixels) - 0.5 * (n_pixels - 1)) * pixel_mpc
 distance = np.hypot(x, x[:, np.newaxis])
 steps, place = np.unique(distance, return_inverse=True)
