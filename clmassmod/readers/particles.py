@@ -36,7 +36,7 @@ _AXES = {"x": (1, 2, 0), "y": (2, 0, 1), "z": (0, 1, 2)}  # to the right, up, al
 class ParticlesOptions(CommonOptions):
     """Which haloes, and how they are projected."""
 
-    centres: str | None = Field(
+    centres_path: str | None = Field(
         None, description="table with columns halo_id, x, y, z; null: one halo, at 'centre'"
     )
     centre: Literal["box", "particles"] | tuple[float, float, float] = Field(
@@ -145,10 +145,12 @@ class Reader:
     def _centres(self) -> dict[str, Array]:
         """Identifier of each halo to its position in physical Mpc."""
         o, length = self.options, self._scale[0]
-        if o.centres is not None:
-            table = open_table(Path(o.centres))
-            ids = texts(table.column("halo_id", "simulation.options.centres").raw())
-            columns = [table.column(axis, "simulation.options.centres").numbers() * length for axis in "xyz"]
+        if o.centres_path is not None:
+            table = open_table(Path(o.centres_path))
+            ids = texts(table.column("halo_id", "simulation.options.centres_path").raw())
+            columns = [
+                table.column(axis, "simulation.options.centres_path").numbers() * length for axis in "xyz"
+            ]
             return dict(zip(ids, np.stack(columns, axis=1), strict=True))
         return {self.path.stem: self._single_centre()}
 

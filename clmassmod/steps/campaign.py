@@ -201,7 +201,7 @@ def _list_halos(config: CampaignConfig, source: str) -> tuple[list[HaloInfo], di
     simulation = config.simulation
     reader = open_reader(simulation, config.cosmology.build(), config.seed)
     halos = reader.halos()
-    counts = {"in the simulation": len(halos)}
+    counts = {"in the simulation": len(halos), **getattr(reader, "left_out", {})}
     select = simulation.select
     if select.halo_ids is not None:
         missing = sorted(set(select.halo_ids) - {h.halo_id for h in halos})

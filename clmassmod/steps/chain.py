@@ -27,8 +27,12 @@ def mock_catalog(
     return observe(lensing, survey, tables, rng)
 
 
-def analysis_profile(record: LensingMap | SourceCatalog | ShearProfile, analysis: Analysis) -> ShearProfile:
+def analysis_profile(
+    record: LensingMap | SourceCatalog | ShearProfile, analysis: Analysis, tables: Tables | None = None
+) -> ShearProfile:
     """Return the profile of a catalogue, or a profile itself, in the analysis' radial range.
+
+    ``tables`` serve the covariance of structure along the line of sight, where the radial bins ask for it.
 
     Raises
     ------
@@ -36,7 +40,7 @@ def analysis_profile(record: LensingMap | SourceCatalog | ShearProfile, analysis
         For a map, which a survey has to observe first.
     """
     if isinstance(record, SourceCatalog):
-        return measure(record, analysis.radius_mpc, analysis.radial_bins)
+        return measure(record, analysis.radius_mpc, analysis.radial_bins, tables=tables)
     if isinstance(record, ShearProfile):
         return select_bins(record, analysis.radius_mpc)
     raise ReaderError(f"halo {record.halo.halo_id}: a map cannot be fitted before a survey has observed it")

@@ -131,7 +131,8 @@ class HaloFitter:
 
     def measure(self, record: LensingMap | SourceCatalog | ShearProfile) -> ShearProfile:
         """Return the profile of a catalogue, or a profile itself, in the analysis' radial range."""
-        return chain.analysis_profile(record, self.inputs.campaign.config.analyses[self.analysis])
+        analysis = self.inputs.campaign.config.analyses[self.analysis]
+        return chain.analysis_profile(record, analysis, self.inputs.tables)
 
     def fit(self, halo: HaloInfo) -> HaloFit:
         """Return the fit of one halo."""

@@ -194,7 +194,7 @@ class Session:
     def profiles(self, halo: Halo) -> list[ShearProfile]:
         """Return the profiles of a halo in the radial range of the fit, one an observable."""
         analysis = self.call.analysis
-        made = [chain.analysis_profile(catalog, analysis) for catalog in self.catalogs(halo)]
+        made = [chain.analysis_profile(catalog, analysis, self.tables) for catalog in self.catalogs(halo)]
         for source in halo.values():
             if source.profile is not None and self.call.every_radius:
                 made.append(select_bins(source.profile, EVERY_RADIUS_MPC))

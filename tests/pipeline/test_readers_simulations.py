@@ -289,7 +289,9 @@ def test_axes_are_right_handed(tmp_path, cosmology, tables):
 
 def test_centres_from_a_table_and_from_the_particles(snapshot, tmp_path, cosmology, tables):
     (tmp_path / "list.csv").write_text("halo_id,x,y,z\na,50,10000,19990\nb,900,10000,19990\n")
-    it = reader("particles", snapshot, cosmology, centres=str(tmp_path / "list.csv"), axes=["z"], width_mpc=4)
+    it = reader(
+        "particles", snapshot, cosmology, centres_path=str(tmp_path / "list.csv"), axes=["z"], width_mpc=4
+    )
     assert [h.halo_id for h in it.halos()] == ["a_z", "b_z"]
     a, b = (it.read(h, tables, {}).kappa_inf for h in it.halos())
     assert np.unravel_index(a.argmax(), a.shape) == pytest.approx((100, 100), abs=4)
