@@ -107,7 +107,9 @@ def find_columns(table: Table, observable: str, given: Mapping[str, Any]) -> dic
                 f"name it: columns={{{key!r}: ...}}"
             )
     if "error" not in found and "weight" not in found:
-        found["error"] = _one(table, "error", _error_names(str(found["value"])), "columns={'error': ...}")
+        found["error"] = _one(
+            table, "error", _error_names(str(found["value"]), names["value"]), "columns={'error': ...}"
+        )
     for key in names:
         if key not in found and not (key == "weight" and found.get("error")):
             found[key] = _one(table, key, names[key], f"columns={{{key!r}: ...}}")
@@ -123,13 +125,12 @@ def _refuse_unknown(table: Table, given: Mapping[str, Any], known: list[str]) ->
             raise ReaderError(f"{table.path}: columns: no quantity {key!r}{suggest(key, known)}")
 
 
-def _error_names(value: str) -> tuple[str, ...]:
-    base = plain(value)
-    return (
-        "error", "err", "sigma", "std", "noise",
-        *(f"{base}{e}" for e in ("_err", "_error", "_std", "_sigma")),
-        *(f"{e}{base}" for e in ("e_", "err_", "error_", "sigma_")),
-    )  # fmt: skip
+def _error_names(value: str, usual: tuple[str, ...]) -> tuple[str, ...]:
+    """Return names of the error's column: those that go with the value's own name first."""
+    bases = dict.fromkeys((plain(value), plain(value).removesuffix("_t"), *usual))
+    endings, beginnings = ("_err", "_error", "_std", "_sigma"), ("e_", "err_", "error_", "sigma_")
+    made = [n for b in bases for n in (*(b + e for e in endings), *(e + b for e in beginnings))]
+    return ("error", "err", "sigma", "std", "noise", *made)
 
 
 def _one(table: Table, key: str, names: tuple[str, ...], remedy: str) -> str | None:
