@@ -14,10 +14,11 @@ import numpy as np
 from clmassmod.config import build
 from clmassmod.errors import ConfigError, ReaderError
 from clmassmod.readers.columns import plain, suffix_unit
+from clmassmod.readers.fits import header_value, open_fits
 from clmassmod.readers.grid import GridOptions, Images
 from clmassmod.readers.hdf5 import open_hdf5
 from clmassmod.readers.observed import Kind, ObservedMaps
-from clmassmod.readers.table import HDF5_SUFFIXES, open_table
+from clmassmod.readers.table import FITS_SUFFIXES, HDF5_SUFFIXES, open_table
 from clmassmod.records import Array
 
 _MAPS = {
@@ -91,6 +92,8 @@ def load_maps(
         found = _names(path, kind)
     elif not path.exists():
         raise ReaderError(f"{path}: no such file or folder")
+    elif path.is_file() and path.name.lower().endswith(FITS_SUFFIXES):
+        found = _header_keys(path)
     keys = {"z": z, "unit": unit, "pixel": pixel, "pixel_unit": pixel_unit}
     found |= {k: v for k, v in keys.items() if v is not None and images is None}
     if halo_id is not None and images is None:
@@ -143,6 +146,17 @@ def _names(path: Path, kind: Kind) -> dict[str, Any]:
             name = found["z_source"]
             found["z_source"] = images[chosen].attrs.get(name, file.attrs.get(name))
         return {k: v for k, v in found.items() if v is not None}
+
+
+def _header_keys(path: Path) -> dict[str, Any]:
+    """Return the keys of redshift and identifier in a FITS file, and the redshift of its source plane."""
+    found: dict[str, Any] = {}
+    with open_fits(path) as hdus:
+        for key, names in (("z", _Z), ("halo_id", _ID), ("z_source", _Z_SOURCE)):
+            matching = next((n for n in names if header_value(hdus, n) is not None), None)
+            if matching is not None:
+                found[key] = header_value(hdus, matching) if key == "z_source" else matching
+    return found
 
 
 def _text_attribute(file: h5py.File, dataset: str, name: str) -> str:

@@ -206,6 +206,13 @@ def test_convergence_of_a_plane_and_of_infinity(image):
     assert_allclose(infinite.kappa_inf, kappa)
     plane = record(load_kappa_map(kappa, z_source=1.0, **keys))
     assert_allclose(plane.kappa_inf * distances(BACKGROUND).beta_s(1.0, Z), kappa)
+    from astropy.io import fits
+
+    header = {"REDSHIFT": Z, "ZSOURCE": 1.0, "CDELT1": 0.01, "CDELT2": 0.01, "OBJECT": "a"}
+    fits.PrimaryHDU(kappa, fits.Header(header)).writeto("kappa.fits")
+    stated = load_kappa_map("kappa.fits")
+    assert stated.halo_ids == ["a"]
+    assert_allclose(record(stated).kappa_inf, plane.kappa_inf)
     with pytest.warns(UserWarning, match="no z_source is stated"):
         load_kappa_map(kappa, **keys)
     with pytest.raises(ReaderError, match="does not fit quantity 'kappa'"):

@@ -255,6 +255,18 @@ def test_halo_that_raises_is_named_and_stops_nobody(massmod, tmp_path):
     assert len(list((tmp_path / "fits").glob("*.h5"))) == N - 1
 
 
+def test_progress_bar_is_for_terminals_and_notebooks(monkeypatch, capsys):
+    from clmassmod.steps.fitting import progress
+
+    with progress(3, 1) as advance:
+        advance()
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with progress(3, 1) as advance:
+        advance()
+    assert "fitting haloes" in capsys.readouterr().err
+
+
 def test_methods(massmod):
     _, least = massmod.fit_mass_profiles("curvefit", {"concentration": 4, "draws": 10})
     assert isinstance(least["c000"], CurveFit)
