@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -221,32 +221,47 @@ def _draw(
 
 
 def edge_warnings(
-    marginals: Mapping[str, Marginal], prior: Mapping[str, tuple[float, float]]
+    marginals: Mapping[str, Marginal],
+    prior: Mapping[str, tuple[float, float]],
+    positive: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Return a sentence for each edge of a prior at which the posterior has not died away.
 
-    The posterior touches an edge when its marginal density there is more than 1 % of its peak; for a
-    normal posterior: when the edge is less than 3 standard deviations from the mean.
+    The posterior touches an edge when its marginal density there is more than 1 % of its peak (2 % where it
+    is known by draws); for a normal posterior: when the edge is less than 3 standard deviations from the
+    mean. Densities are per unit of what the prior is uniform in: the logarithm of ``positive`` parameters.
     """
     found: list[str] = []
-    for name, (low, high) in prior.items():
-        marginal = marginals[name]
-        if marginal.density is None or marginal.x is None:
-            values = marginal.samples
-            near = 0.01 * (high - low)
-            # A flat density puts 1 % of the draws there; one of three standard deviations, about as many.
-            at_low, at_high = np.mean(values < low + near) > 0.01, np.mean(values > high - near) > 0.01
-        else:
-            level = TOUCHES * marginal.density.max()
-            tolerance = 1e-9 * (high - low)
-            at_low = marginal.x[0] <= low + tolerance and marginal.density[0] > level
-            at_high = marginal.x[-1] >= high - tolerance and marginal.density[-1] > level
-        for touched, edge, side in ((at_low, low, "lower"), (at_high, high, "upper")):
+    for name, ends in prior.items():
+        in_log = name in positive
+        low, high = (float(np.log(e)) if in_log else e for e in ends)
+        at = _at_edges_of_grid if marginals[name].density is not None else _at_edges_of_draws
+        for touched, edge, side in zip(
+            at(marginals[name], low, high, in_log), ends, ("lower", "upper"), strict=True
+        ):
             if touched:
                 found.append(f"the posterior of {name} touches the {side} edge of its prior, {edge:.4g}")
     return tuple(found)
 
 
-def stack_draws(draws: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, Array]:
+def _at_edges_of_grid(marginal: Marginal, low: float, high: float, in_log: bool) -> tuple[bool, bool]:
+    assert marginal.x is not None
+    assert marginal.density is not None
+    x = np.log(marginal.x) if in_log else marginal.x
+    density = marginal.density * marginal.x if in_log else marginal.density
+    level, tolerance = TOUCHES * density.max(), 1e-9 * (high - low)
+    at_low = x[0] <= low + tolerance and density[0] > level
+    return bool(at_low), bool(x[-1] >= high - tolerance and density[-1] > level)
+
+
+def _at_edges_of_draws(marginal: Marginal, low: float, high: float, in_log: bool) -> tuple[bool, bool]:
+    x = np.log(marginal.samples) if in_log else marginal.samples
+    n = int(np.clip(np.ceil((high - low) / (0.25 * x.std() + 1e-300)), 4, 2000))
+    counts, _ = np.histogram(x, bins=n, range=(low, high))
+    level = 2.0 * TOUCHES * counts.max()
+    return bool(counts[0] > level), bool(counts[-1] > level)
+
+
+def stack_draws(draws: Mapping[str, Array]) -> dict[str, Array]:
     """Flatten draws (chain, draw) of a sampler to (chain * draw,)."""
     return {name: np.asarray(values, dtype=float).reshape(-1) for name, values in draws.items()}

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from clmassmod.bias.truth import TrueMasses, true_masses
-from clmassmod.core.likelihoods import LikelihoodTable
-from clmassmod.ensemble.fit import check_choice
-from clmassmod.ensemble.grid import grid_posterior
+from clmassmod.ensemble.fit import redshift_regressor
+from clmassmod.ensemble.infer import infer
 from clmassmod.ensemble.members import Fits, Members, Select, gather
-from clmassmod.ensemble.prior import Range, complete_prior, describe_prior
-from clmassmod.posterior import Posterior, edge_warnings
+from clmassmod.ensemble.models import Range
+from clmassmod.posterior import Posterior
 
-DEFAULT_PRIOR: dict[str, Range] = {"ln_bias": (-1.0, 1.0), "scatter": (0.01, 10.0)}
-
-MODELS = ("constant",)
-METHODS = ("grid",)
+DEFAULT_PRIOR: dict[str, Range] = {
+    "ln_bias": (-1.0, 1.0),
+    "scatter": (0.01, 10.0),
+    "ln_bias_mass": (-2.0, 2.0),
+    "ln_bias_z": (-5.0, 5.0),
+    "ln_scatter_mass": (-2.0, 2.0),
+    "ln_scatter_z": (-5.0, 5.0),
+}
 
 
 def fit(
@@ -45,11 +47,15 @@ def fit(
         Fits that are not usable are left out and counted.
     truth : mapping of halo id to Msun, or callable
         True masses in the mass definition of the fits; a callable takes a HaloFit.
-    model : {"constant"}
-    method : {"grid"}
-        grid: exact, on an adaptive grid.
+    model : str
+        ``constant``; ``trend``: ln b = ln_bias + ln_bias_mass ln(M / M0) + ln_bias_z ln((1 + z) / (1 + z0))
+        and ln sigma alike, with the medians M0 and z0 in ``metadata``; ``student``: Student's t scatter;
+        ``mixture``: a second, wider normal component; ``trend+student``, ``trend+mixture``.
+    method : {"grid", "nuts"}
+        grid: exact, on an adaptive grid, for constant and student; nuts: sampler, for all.
     prior : mapping of name to (low, high), optional
-        ``ln_bias``: uniform, default -1 to 1; ``scatter``: uniform in its logarithm, default 0.01 to 10.
+        Uniform; ``scatter``, ``student_nu`` and ``outlier_ratio``: uniform in the logarithm. Defaults:
+        ``ln_bias`` -1 to 1, ``scatter`` 0.01 to 10.
     seed : int
         Of the draws.
     mass_definition : str, optional
@@ -62,8 +68,9 @@ def fit(
     Returns
     -------
     Posterior
-        ``ln_bias``, ``bias``, ``ln_scatter``, ``scatter``, and ``parent_correlation`` where haloes share
-        parents. A warning names each edge of the prior that the posterior touches.
+        ``ln_bias``, ``bias``, ``ln_scatter``, ``scatter``, the parameters of the model, and
+        ``parent_correlation`` where haloes share parents. A warning names each edge of the prior that the
+        posterior touches, and chains that have not converged.
 
     Raises
     ------
@@ -74,24 +81,29 @@ def fit(
     ConfigError
         For an unknown model, method or parameter.
     """
-    check_choice("model", model, MODELS)
-    check_choice("method", method, METHODS)
-    ranges = complete_prior(DEFAULT_PRIOR, prior)
     definition = mass_definition or getattr(truth, "mass_definition", None)
     members, ln_true, n_without = match(gather(fits, definition, select), truth, allow_missing)
-    table = LikelihoodTable(members.curves, ln_true)
-    rng = np.random.default_rng(seed)
-    marginals, grid = grid_posterior(table, members.group_starts, "ln_bias", ranges, rng)
-    marginals["bias"] = marginals["ln_bias"].exponential("bias")
-    metadata: dict[str, Any] = {
-        **members.describe(),
-        "n_without_truth": n_without,
-        "model": model,
-        "method": method,
-        "prior": describe_prior(ranges),
-        "seed": seed,
-    }
-    return Posterior(marginals, grid, warnings=edge_warnings(marginals, ranges), metadata=metadata)
+    ln_1pz, z_pivot = redshift_regressor(members.fits)
+    ln_pivot = float(np.median(ln_true))
+    found = infer(
+        members,
+        ln_true,
+        "ln_bias",
+        {"mass": ln_true - ln_pivot, "z": ln_1pz},
+        model=model,
+        method=method,
+        default_prior=DEFAULT_PRIOR,
+        prior=prior,
+        seed=seed,
+        metadata={
+            "n_without_truth": n_without,
+            "mass_pivot_msun": float(np.exp(ln_pivot)),
+            "z_pivot": z_pivot,
+        },
+    )
+    return replace(
+        found, marginals={**found.marginals, "bias": found.marginals["ln_bias"].exponential("bias")}
+    )
 
 
 def match(members: Members, truth: TrueMasses, allow_missing: bool) -> tuple[Members, np.ndarray, int]:

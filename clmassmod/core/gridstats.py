@@ -36,6 +36,19 @@ def normal_cdf(x: Array) -> Array:
     return np.asarray(ndtr(x), dtype=np.float64)
 
 
+def student_pdf(x: Array, nu: float) -> Array:
+    """Return the density of Student's t with nu degrees of freedom."""
+    ln_norm = math.lgamma(0.5 * (nu + 1.0)) - math.lgamma(0.5 * nu) - 0.5 * math.log(nu * math.pi)
+    return np.asarray(np.exp(ln_norm - 0.5 * (nu + 1.0) * np.log1p(x * x / nu)))
+
+
+def student_cdf(x: Array, nu: float) -> Array:
+    """Return the distribution function of Student's t with nu degrees of freedom."""
+    from scipy.special import stdtr
+
+    return np.asarray(stdtr(nu, x), dtype=np.float64)
+
+
 def refine(values: Array, factor: int) -> Array:
     """Interpolate along the first axis of an equally spaced grid onto one ``factor`` times finer.
 

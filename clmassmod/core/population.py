@@ -16,19 +16,20 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from clmassmod.core.gridstats import normal_cdf, normal_pdf
+from clmassmod.core.gridstats import normal_cdf, normal_pdf, student_cdf, student_pdf
 from clmassmod.core.likelihoods import LN_FLOOR, LikelihoodTable
 
 Array = NDArray[np.float64]
 
 REACH = float(np.sqrt(-2.0 * LN_FLOOR))  # sigmas beyond which a normal density is below a likelihood's floor
 RESOLUTION = 1.2  # nodes per standard deviation of the narrowest factor
+STUDENT_RESOLUTION = 2.0  # Student's t is not as smooth
 BLOCK = 2000  # haloes a matrix product
 FACTORS = 8  # so many floors multiply to 1e-278, still a number
 GROUP_REACH = 9.0  # sigmas to which the common effect of a group is followed
 
 
-def ln_population(table: LikelihoodTable, ln_bias: Array, sigma: Array) -> Array:
+def ln_population(table: LikelihoodTable, ln_bias: Array, sigma: Array, nu: float | None = None) -> Array:
     """Return the sum over haloes of ln L_i(b, sigma) on a grid.
 
     Parameters
@@ -38,6 +39,8 @@ def ln_population(table: LikelihoodTable, ln_bias: Array, sigma: Array) -> Array
         Increasing.
     sigma : array (sigma,)
         Increasing, positive.
+    nu : float, optional
+        Student's t with so many degrees of freedom and scale sigma, instead of a normal distribution.
 
     Returns
     -------
@@ -46,7 +49,7 @@ def ln_population(table: LikelihoodTable, ln_bias: Array, sigma: Array) -> Array
     """
     out = np.empty((len(ln_bias), len(sigma)))
     for band in _bands(sigma):
-        out[:, band] = _sum_of_logs(table, ln_bias, sigma[band])
+        out[:, band] = _sum_of_logs(table, ln_bias, sigma[band], nu)
     return out
 
 
@@ -109,41 +112,47 @@ def _bands(sigma: Array) -> Iterator[slice]:
         first = last
 
 
-def _lattice(table: LikelihoodTable, ln_bias: Array, sigma: Array) -> tuple[Array, Array | None]:
+def _lattice(
+    table: LikelihoodTable, ln_bias: Array, sigma: Array, nu: float | None = None
+) -> tuple[Array, Array | None]:
     """Return the lattice (y,) for a grid of ln b and sigma and, where kept, the likelihoods on it."""
-    reach = REACH * sigma[-1]
+    reach = REACH * sigma[-1] if nu is None else np.inf
     stored_low, stored_high = float(table.y_lo.min()), float(table.y_hi.max())
     low = min(max(ln_bias[0] - reach, stored_low), stored_high - 0.1)
     high = max(min(ln_bias[-1] + reach, stored_high), low + 0.1)
-    return table.lattice(min(float(sigma[0]), float(table.width.min())) / RESOLUTION, low, high)
+    resolution = RESOLUTION if nu is None else STUDENT_RESOLUTION
+    return table.lattice(min(float(sigma[0]), float(table.width.min())) / resolution, low, high)
 
 
-def _kernel(y: Array, ln_bias: Array, sigma: Array) -> Array:
-    """Return N(y | ln b, sigma) times the quadrature weights, (y, b * sigma)."""
-    kernel = normal_pdf((y[:, None, None] - ln_bias[:, None]) / sigma) / sigma
+def _kernel(y: Array, ln_bias: Array, sigma: Array, nu: float | None = None) -> Array:
+    """Return the distribution of y about ln b times the quadrature weights, (y, b * sigma)."""
+    r = (y[:, None, None] - ln_bias[:, None]) / sigma
+    kernel = (normal_pdf(r) if nu is None else student_pdf(r, nu)) / sigma
     weights = np.full(len(y), y[1] - y[0])
     weights[[0, -1]] *= 0.5
     return np.asarray((kernel * weights[:, None, None]).reshape(len(y), -1))
 
 
-def _add_tails(values: Array, table: LikelihoodTable, y: Array, ln_bias: Array, sigma: Array) -> None:
+def _add_tails(
+    values: Array, table: LikelihoodTable, y: Array, ln_bias: Array, sigma: Array, nu: float | None = None
+) -> None:
     """Add the integral beyond the lattice, where a likelihood is its edge value, to (halo, b * sigma)."""
-    below = normal_cdf((y[0] - ln_bias[:, None]) / sigma).ravel()
-    above = normal_cdf((ln_bias[:, None] - y[-1]) / sigma).ravel()
+    ends = (y[0] - ln_bias[:, None]) / sigma, (ln_bias[:, None] - y[-1]) / sigma
+    below, above = ((normal_cdf(r) if nu is None else student_cdf(r, nu)).ravel() for r in ends)
     for edge, share in ((table.at_lo, below), (table.at_hi, above)):
         if share.max() > np.exp(LN_FLOOR):
             values += np.outer(edge, share)
 
 
-def _sum_of_logs(table: LikelihoodTable, ln_bias: Array, sigma: Array) -> Array:
-    y, like = _lattice(table, ln_bias, sigma)
-    kernel = _kernel(y, ln_bias, sigma)
+def _sum_of_logs(table: LikelihoodTable, ln_bias: Array, sigma: Array, nu: float | None) -> Array:
+    y, like = _lattice(table, ln_bias, sigma, nu)
+    kernel = _kernel(y, ln_bias, sigma, nu)
     total = np.zeros(kernel.shape[1])
     for first in range(0, len(table), BLOCK):
         rows = np.arange(first, min(first + BLOCK, len(table)))
         block = table if len(rows) == len(table) else table.take(rows)
         values = (block(y) if like is None else like[rows]) @ kernel
-        _add_tails(values, block, y, ln_bias, sigma)
+        _add_tails(values, block, y, ln_bias, sigma, nu)
         np.maximum(values, np.exp(LN_FLOOR), out=values)
         # logarithms of products cost a fraction of the logarithms
         for start in range(0, len(values), FACTORS):

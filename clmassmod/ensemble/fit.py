@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from clmassmod.core.likelihoods import LikelihoodTable
-from clmassmod.ensemble.grid import grid_posterior
+from clmassmod.ensemble.infer import infer
 from clmassmod.ensemble.members import Fits, Select, gather
-from clmassmod.ensemble.prior import Range, complete_prior, describe_prior
-from clmassmod.errors import ConfigError
-from clmassmod.posterior import Posterior, edge_warnings
-from clmassmod.registry import suggest
+from clmassmod.ensemble.models import Range
+from clmassmod.posterior import Posterior
+from clmassmod.records import Array, HaloFit
 
 DEFAULT_PRIOR: dict[str, Range] = {
     "mean_ln_mass": (float(np.log(1e12)), float(np.log(2e16))),
     "scatter": (0.01, 10.0),
+    "mean_ln_mass_z": (-10.0, 10.0),
+    "ln_scatter_z": (-5.0, 5.0),
 }
 
 CAVEAT = (
@@ -25,9 +24,6 @@ CAVEAT = (
     "with mass, the mean of a bin that is wide in mass is low (-1.6, -4.8, -14 % at 0.2, 0.4, 1 dex), so "
     "that a bias must come from the comparison with truth, never from the difference of two means"
 )
-
-MODELS = ("constant",)
-METHODS = ("grid",)
 
 
 def fit(
@@ -48,11 +44,14 @@ def fit(
     ----------
     fits : iterable of HaloFit or path
         Fits that are not usable are left out and counted.
-    model : {"constant"}
-    method : {"grid"}
-        grid: exact, on an adaptive grid.
+    model : str
+        ``constant``; ``trend``: mean and ln scatter linear in ln((1 + z) / (1 + z0)), z0 the median;
+        ``student``: Student's t; ``mixture``: a second, wider normal component; ``trend+student``,
+        ``trend+mixture``.
+    method : {"grid", "nuts"}
+        grid: exact, on an adaptive grid, for constant and student; nuts: sampler, for all.
     prior : mapping of name to (low, high), optional
-        ``mean_ln_mass``: uniform; ``scatter``: uniform in its logarithm between the given scatters.
+        Uniform; ``scatter``, ``student_nu`` and ``outlier_ratio``: uniform in the logarithm.
     seed : int
         Of the draws.
     mass_definition : str, optional
@@ -63,8 +62,9 @@ def fit(
     Returns
     -------
     Posterior
-        ``mean_ln_mass``, ``ln_scatter``, ``scatter``, and ``parent_correlation`` where haloes share parents.
-        A warning names each edge of the prior that the posterior touches.
+        ``mean_ln_mass``, ``ln_scatter``, ``scatter``, the parameters of the model, and
+        ``parent_correlation`` where haloes share parents. A warning names each edge of the prior that the
+        posterior touches, and chains that have not converged.
 
     Raises
     ------
@@ -73,25 +73,24 @@ def fit(
     ConfigError
         For an unknown model, method or parameter.
     """
-    check_choice("model", model, MODELS)
-    check_choice("method", method, METHODS)
-    ranges = complete_prior(DEFAULT_PRIOR, prior)
     members = gather(fits, mass_definition, select)
-    table = LikelihoodTable(members.curves, np.zeros(len(members.fits)))
-    rng = np.random.default_rng(seed)
-    marginals, grid = grid_posterior(table, members.group_starts, "mean_ln_mass", ranges, rng)
-    metadata: dict[str, Any] = {
-        **members.describe(),
-        "model": model,
-        "method": method,
-        "prior": describe_prior(ranges),
-        "seed": seed,
-        "caveat": CAVEAT,
-    }
-    return Posterior(marginals, grid, warnings=edge_warnings(marginals, ranges), metadata=metadata)
+    ln_1pz, z_pivot = redshift_regressor(members.fits)
+    return infer(
+        members,
+        np.zeros(len(members.fits)),
+        "mean_ln_mass",
+        {"z": ln_1pz},
+        model=model,
+        method=method,
+        default_prior=DEFAULT_PRIOR,
+        prior=prior,
+        seed=seed,
+        metadata={"z_pivot": z_pivot, "caveat": CAVEAT},
+    )
 
 
-def check_choice(what: str, value: str, known: tuple[str, ...]) -> None:
-    """Raise ConfigError for a name that is none of the known ones."""
-    if value not in known:
-        raise ConfigError(f"unknown {what} {value!r}{suggest(value, list(known))}")
+def redshift_regressor(fits: list[HaloFit]) -> tuple[Array, float]:
+    """Return ln((1 + z) / (1 + z0)) of each halo, (halo,), and the median redshift z0."""
+    z = np.array([fit.z for fit in fits])
+    pivot = float(np.median(z))
+    return np.log1p(z) - np.log1p(pivot), pivot

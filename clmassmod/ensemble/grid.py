@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from clmassmod.core.likelihoods import LikelihoodTable
 from clmassmod.core.population import ln_grouped, ln_population
 from clmassmod.core.zoom import Box, LnDensity, evaluate, locate, widened
+from clmassmod.errors import ConfigError
 from clmassmod.posterior import Marginal, PosteriorGrid, from_grid
 from clmassmod.records import Array
 
@@ -18,6 +19,7 @@ FINE = (49, 49)
 SEARCH_GROUPED = (9, 9)
 FINE_GROUPED = (33, 21)
 N_CORRELATIONS = 12
+N_NU = 16
 
 Range = tuple[float, float]
 
@@ -28,6 +30,7 @@ def grid_posterior(
     location: str,
     prior: Mapping[str, Range],
     rng: np.random.Generator,
+    student: bool = False,
 ) -> tuple[dict[str, Marginal], PosteriorGrid]:
     """Return the posterior of the mean of ln M - ln M_reference and of the scatter about it.
 
@@ -47,6 +50,13 @@ def grid_posterior(
         Ranges of ``location`` and of ``scatter``.
     rng : numpy.random.Generator
         For the draws.
+    student : bool
+        Student's t about the mean, with ``student_nu`` degrees of freedom, uniform in their logarithm.
+
+    Raises
+    ------
+    ConfigError
+        For Student's t and projections together, which take the sampler.
     """
     low, high = prior["scatter"]
     edges = Box(prior[location], (float(np.log(low)), float(np.log(high))))
@@ -54,9 +64,17 @@ def grid_posterior(
     def independent(x: Array, y: Array) -> Array:
         return ln_population(table, x, np.exp(y))
 
-    box = locate(independent, edges, SEARCH, _first_look(table, edges))
+    box = locate(independent, edges, SEARCH, first_look(table, edges))
     cells: dict[str, float] = {}
-    if len(group_starts) == len(table):
+    if student:
+        if len(group_starts) < len(table):
+            raise ConfigError("model 'student' with projections of one parent needs method 'nuts'")
+        ln_nu, width = _nu_cells(prior["student_nu"])
+        box = locate(_student(table, ln_nu[::4]), edges, SEARCH, widened(box, 1.5, edges))
+        found = evaluate(_student(table, ln_nu), box, FINE_GROUPED)
+        axes = {location: found.x, "ln_scatter": found.y, "ln_student_nu": ln_nu}
+        cells["ln_student_nu"] = width
+    elif len(group_starts) == len(table):
         found = evaluate(independent, box, FINE)
         axes = {location: found.x, "ln_scatter": found.y}
     else:
@@ -65,11 +83,13 @@ def grid_posterior(
         axes = {location: found.x, "ln_scatter": found.y, "parent_correlation": _centres(N_CORRELATIONS)}
         cells["parent_correlation"] = 1.0 / N_CORRELATIONS
     marginals, grid = from_grid(axes, found.ln_density, rng, cells=cells)
+    if student:
+        marginals["student_nu"] = marginals.pop("ln_student_nu").exponential("student_nu")
     marginals["scatter"] = marginals["ln_scatter"].exponential("scatter")
     return marginals, grid
 
 
-def _first_look(table: LikelihoodTable, edges: Box) -> Box:
+def first_look(table: LikelihoodTable, edges: Box) -> Box:
     """Return where posteriors mostly are; the search moves on from there as it must."""
     middle = float(np.clip(np.median(table.peak), *edges.x))
     x = (max(middle - 0.4, edges.x[0]), min(middle + 0.4, edges.x[1]))
@@ -79,6 +99,20 @@ def _first_look(table: LikelihoodTable, edges: Box) -> Box:
 
 def _centres(n: int) -> Array:
     return (np.arange(n) + 0.5) / n
+
+
+def _nu_cells(ends: Range) -> tuple[Array, float]:
+    low, high = float(np.log(ends[0])), float(np.log(ends[1]))
+    return low + (high - low) * _centres(N_NU), (high - low) / N_NU
+
+
+def _student(table: LikelihoodTable, ln_nu: Array) -> LnDensity:
+    """Return ln likelihood (x, y, nu)."""
+
+    def ln_density(x: Array, y: Array) -> Array:
+        return np.stack([ln_population(table, x, np.exp(y), float(np.exp(v))) for v in ln_nu], axis=-1)
+
+    return ln_density
 
 
 def _grouped(table: LikelihoodTable, starts: NDArray[np.intp], n_correlations: int) -> LnDensity:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from clmassmod.ensemble.models import POSITIVE, Range
 from clmassmod.errors import ConfigError
 from clmassmod.registry import suggest
-
-Range = tuple[float, float]
-
-POSITIVE = ("scatter",)  # uniform in the logarithm
 
 
 def complete_prior(default: Mapping[str, Range], given: Mapping[str, Range] | None) -> dict[str, Range]:

@@ -1,0 +1,117 @@
+"""Posterior of a population model, by grid or sampler: what ``ensemble`` and ``bias`` share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from clmassmod.core.likelihoods import LikelihoodTable
+from clmassmod.ensemble.density import Design
+from clmassmod.ensemble.grid import grid_posterior
+from clmassmod.ensemble.members import Members
+from clmassmod.ensemble.models import EXTRA_PRIORS, POSITIVE, Model, Range, parse
+from clmassmod.ensemble.prior import complete_prior, describe_prior
+from clmassmod.errors import ConfigError
+from clmassmod.posterior import Posterior, edge_warnings
+from clmassmod.records import Array
+from clmassmod.registry import suggest
+
+METHODS = ("grid", "nuts")
+_SPREAD = 1e-3  # of a regressor, below which a trend with it is left out
+
+
+def infer(
+    members: Members,
+    ln_reference: Array,
+    location: str,
+    regressors: Mapping[str, Array],
+    *,
+    model: str,
+    method: str,
+    default_prior: Mapping[str, Range],
+    prior: Mapping[str, Range] | None,
+    seed: int,
+    metadata: Mapping[str, Any],
+) -> Posterior:
+    """Return the posterior of the mean of ln M - ln M_reference, of the scatter, and of what models add.
+
+    Parameters
+    ----------
+    members : Members
+    ln_reference : array (halo,)
+    location : str
+        Name of the mean.
+    regressors : mapping of name to array (halo,)
+        Of a trend: mean and ln scatter get a slope ``<location>_<name>`` and ``ln_scatter_<name>``.
+    model, method : str
+    default_prior, prior : mapping
+        Ranges of all parameters of all models, and those given in their place.
+    seed : int
+    metadata : mapping
+        What else the posterior carries along.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name, and a model that the grid cannot do.
+    """
+    parsed = parse(model)
+    if method not in METHODS:
+        raise ConfigError(f"unknown method {method!r}{suggest(method, list(METHODS))}")
+    if method == "grid" and (parsed.trend or parsed.kernel == "mixture"):
+        raise ConfigError(f"model {model!r} has too many parameters for method 'grid'; use method 'nuts'")
+    kept, dropped = _varying(regressors if parsed.trend else {})
+    ranges = complete_prior(_of_model(default_prior, location, parsed, kept), prior)
+    table = LikelihoodTable(members.curves, ln_reference)
+    notes = {
+        **members.describe(),
+        "model": model,
+        "method": method,
+        "prior": describe_prior(ranges),
+        "seed": seed,
+        "left_out_trends": ", ".join(dropped),
+        **metadata,
+    }
+    if method == "grid":
+        rng = np.random.default_rng(seed)
+        student = parsed.kernel == "student"
+        marginals, grid = grid_posterior(table, members.group_starts, location, ranges, rng, student)
+        return Posterior(marginals, grid, warnings=edge_warnings(marginals, ranges, POSITIVE), metadata=notes)
+    from clmassmod.ensemble.nuts import CHAINS, nuts_posterior
+
+    design = _design(location, kept, len(members.fits))
+    marginals, diagnostics, problems = nuts_posterior(
+        table, members.group_starts, design, parsed, ranges, seed
+    )
+    warnings = tuple(f"the chains must not be used: {p}" for p in problems) + edge_warnings(
+        marginals, ranges, POSITIVE
+    )
+    return Posterior(
+        marginals, None, n_chains=CHAINS, warnings=warnings, diagnostics=diagnostics, metadata=notes
+    )
+
+
+def _varying(regressors: Mapping[str, Array]) -> tuple[dict[str, Array], list[str]]:
+    """Return the regressors that vary over the haloes, and the names of those that do not."""
+    kept = {name: values for name, values in regressors.items() if np.ptp(values) > _SPREAD}
+    return kept, [name for name in regressors if name not in kept]
+
+
+def _of_model(
+    default: Mapping[str, Range], location: str, model: Model, regressors: Mapping[str, Array]
+) -> dict[str, Range]:
+    slopes = [f"{stem}_{name}" for stem in (location, "ln_scatter") for name in regressors]
+    prior = {name: default[name] for name in (location, "scatter", *slopes)}
+    return prior | EXTRA_PRIORS[model.kernel]
+
+
+def _design(location: str, regressors: Mapping[str, Array], n: int) -> Design:
+    columns = np.column_stack([np.ones(n), *regressors.values()])
+    return Design(
+        columns,
+        (location, *(f"{location}_{name}" for name in regressors)),
+        columns,
+        ("scatter", *(f"ln_scatter_{name}" for name in regressors)),
+    )

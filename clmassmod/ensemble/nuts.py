@@ -1,0 +1,65 @@
+"""Posterior of a population model by the no-U-turn sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clmassmod.core.likelihoods import LikelihoodTable
+from clmassmod.core.population import ln_population
+from clmassmod.core.zoom import Box, locate
+from clmassmod.ensemble.density import Design, PopulationDensity
+from clmassmod.ensemble.grid import SEARCH, first_look
+from clmassmod.ensemble.models import Model
+from clmassmod.fitters.sampler import sample
+from clmassmod.posterior import Marginal, stack_draws
+from clmassmod.records import Array
+
+Range = tuple[float, float]
+
+DRAWS, TUNE, CHAINS = 1000, 600, 4
+
+
+def nuts_posterior(
+    table: LikelihoodTable,
+    group_starts: NDArray[np.intp],
+    design: Design,
+    model: Model,
+    prior: Mapping[str, Range],
+    seed: int,
+) -> tuple[dict[str, Marginal], dict[str, float], tuple[str, ...]]:
+    """Return marginals, diagnostics, and what is wrong with the chains.
+
+    Chains start where the posterior of the constant model has its peak.
+
+    Parameters
+    ----------
+    table : LikelihoodTable
+        Members of a parent follow one another.
+    group_starts : array (parent,)
+    design : Design
+    model : Model
+    prior : mapping
+        Range of every parameter.
+    seed : int
+    """
+    location = design.mean_names[0]
+    edges = Box(prior[location], (float(np.log(prior["scatter"][0])), float(np.log(prior["scatter"][1]))))
+
+    def constant(x: Array, y: Array) -> Array:
+        return ln_population(table, x, np.exp(y))
+
+    box = locate(constant, edges, SEARCH, first_look(table, edges))
+    # trends make some haloes scatter less than the mean, and a heavy-tailed kernel has a narrow core
+    least = max(prior["scatter"][0], 0.5 * float(np.exp(box.y[0])))
+    density = PopulationDensity(table, design, model, prior, group_starts, least)
+    start = {location: 0.5 * sum(box.x), "scatter": float(np.exp(0.3 * box.y[0] + 0.7 * box.y[1]))}
+    start |= {name: 0.0 for name in (*design.mean_names[1:], *design.scatter_names[1:])}
+    drawn = sample(
+        density, density.expand, density.start(start), seed=seed, draws=DRAWS, tune=TUNE, chains=CHAINS
+    )
+    values = stack_draws(drawn.values)
+    marginals = {name: Marginal.from_samples(name, draws) for name, draws in values.items()}
+    return marginals, dict(drawn.diagnostics), drawn.problems

@@ -1,0 +1,211 @@
+"""Trends, heavy tails and mixtures: gradients, recovery, and agreement of the two methods."""
+
+import numpy as np
+import pytest
+from scipy.stats import t as student_t
+
+from clmassmod import bias, ensemble
+from clmassmod.core.likelihoods import LikelihoodTable
+from clmassmod.core.population import ln_population
+from clmassmod.ensemble.density import Design, PopulationDensity
+from clmassmod.ensemble.models import EXTRA_PRIORS, parse
+from clmassmod.errors import ConfigError
+from clmassmod.records import HaloFit
+
+pytestmark = pytest.mark.inference
+
+PRIOR = {
+    "ln_bias": (-1.0, 1.0),
+    "scatter": (0.01, 10.0),
+    "ln_bias_mass": (-2.0, 2.0),
+    "ln_scatter_mass": (-2.0, 2.0),
+}
+
+
+def table_of(made):
+    return LikelihoodTable([(f.mass_msun, f.ln_like["200c"]) for f in made.fits], made.ln_true)
+
+
+def density_of(made, name, projections=1, least=0.05):
+    model = parse(name)
+    columns = [np.ones(len(made.fits))] + ([made.ln_true - made.ln_true.mean()] if model.trend else [])
+    trend = ("mass",) if model.trend else ()
+    design = Design(
+        np.column_stack(columns),
+        ("ln_bias", *(f"ln_bias_{t}" for t in trend)),
+        np.column_stack(columns),
+        ("scatter", *(f"ln_scatter_{t}" for t in trend)),
+    )
+    starts = np.arange(0, len(made.fits), projections)
+    return PopulationDensity(
+        table_of(made), design, model, {**PRIOR, **EXTRA_PRIORS[model.kernel]}, starts, least
+    )
+
+
+@pytest.mark.parametrize("projections", [1, 3])
+@pytest.mark.parametrize("name", ["constant", "trend", "student", "mixture", "trend+mixture"])
+def test_gradient_is_that_of_the_density(population, name, projections):
+    made = population(
+        n=60, projections=projections, correlation=0.5 if projections > 1 else 0.0, noise=(0.2, 1.5), seed=1
+    )
+    density = density_of(made, name, projections)
+    rng = np.random.default_rng(2)
+    size = len(density.names) + (20 if projections > 1 else 0)
+    start = density.start({"ln_bias": -0.1, "scatter": 0.3})
+    assert len(start) == size
+    for _ in range(2):
+        x = start + 0.3 * rng.normal(size=size)
+        _, gradient = density(x)
+        for i in range(min(size, 10)):
+            step = np.zeros(size)
+            step[i] = 1e-5
+            numeric = (density(x + step)[0] - density(x - step)[0]) / 2e-5
+            assert gradient[i] == pytest.approx(numeric, rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["constant", "student"])
+def test_compiled_density_is_that_of_the_grid(population, name):
+    made = population(n=80, noise=(0.2, 1.5), seed=3)
+    density, table = density_of(made, name), table_of(made)
+    difference = []
+    for z in ([0.1, -1.0, 0.3], [-0.2, -0.5, -0.4], [0.0, -0.8, 1.5]):
+        x = np.array(z[: len(density.names)])
+        value = density.expand(x)
+        logistic = np.sum(-np.abs(x) - 2 * np.log1p(np.exp(-np.abs(x))))
+        b, s = np.array([value["ln_bias"]]), np.array([value["scatter"]])
+        difference.append(
+            density(x)[0] - logistic - ln_population(table, b, s, value.get("student_nu"))[0, 0]
+        )
+    assert difference == pytest.approx([0, 0, 0], abs=1e-4)
+
+
+def test_student_grid_against_a_plain_integral(population):
+    made = population(n=12, noise=(0.2, 2.0), seed=4)
+    y = np.linspace(-60, 60, 400_001)
+    found = ln_population(table_of(made), np.array([0.1]), np.array([0.3]), nu=3.0)[0, 0]
+    total = 0.0
+    for i, fit in enumerate(made.fits):
+        ln_mass = np.log(fit.mass_msun)
+        values = np.clip(y + made.ln_true[i], ln_mass[0], ln_mass[-1])
+        ln_like = -0.5 * ((values - made.offset[i] - made.ln_true[i]) / made.noise[i]) ** 2
+        # relative to the largest stored one, as the table has it
+        top = (-0.5 * ((ln_mass - made.offset[i] - made.ln_true[i]) / made.noise[i]) ** 2).max()
+        density = student_t.pdf((y - 0.1) / 0.3, 3.0) / 0.3
+        total += np.log(np.trapezoid(np.exp(ln_like - top) * density, y))
+    # the tails beyond the plain integral's ends hold 1e-6
+    assert found == pytest.approx(total, abs=1e-3)
+
+
+@pytest.mark.parametrize("projections", [1, 3])
+def test_sampler_and_grid_agree(population, projections):
+    made = population(
+        n=120, projections=projections, correlation=0.5 if projections > 1 else 0.0, seed=5, scatter=0.3
+    )
+    grid = bias.fit(made.fits, made.truth)
+    drawn = bias.fit(made.fits, made.truth, method="nuts", seed=2)
+    assert not [w for w in drawn.warnings if "chains" in w]
+    assert drawn.samples["ln_bias"].shape == (4000,)
+    for name in ("ln_bias", "ln_scatter"):
+        # bulk ESS is above 1,500 for both: Monte Carlo error 0.026 sd
+        assert drawn.diagnostics["ess_bulk"] > 400
+        shift = (drawn.mean[name] - grid.mean[name]) / grid.sd[name]
+        print(f"{name}: {shift:+.3f} sd, sd by {drawn.sd[name] / grid.sd[name] - 1:+.3f}")
+        assert abs(shift) < 0.05 + 2.5 / np.sqrt(drawn.diagnostics["ess_bulk"])
+        assert drawn.sd[name] == pytest.approx(grid.sd[name], rel=0.12)
+
+
+def trending(seed, n=500, slope_b=0.15, slope_s=0.3, noise=0.25):
+    rng = np.random.default_rng(seed)
+    ln_true = np.log(2e14) + rng.uniform(-0.8, 1.2, n)
+    z = rng.uniform(0.2, 0.9, n)
+    x = ln_true - np.median(ln_true)
+    w = np.log1p(z) - np.log1p(np.median(z))
+    mean = -0.1 + slope_b * x - 0.5 * w
+    sigma = 0.25 * np.exp(slope_s * x)
+    centre = ln_true + mean + sigma * rng.normal(size=n) + noise * rng.normal(size=n)
+    grid = np.geomspace(1e12, 2e16, 400)
+    fits = [
+        HaloFit.from_likelihood(f"h{i}", z[i], grid, -0.5 * ((np.log(grid) - centre[i]) / noise) ** 2)
+        for i in range(n)
+    ]
+    return fits, {f"h{i}": float(np.exp(m)) for i, m in enumerate(ln_true)}
+
+
+def test_trends_are_recovered_and_their_absence_is_refused():
+    fits, truth = trending(seed=6)
+    post = bias.fit(fits, truth, model="trend", method="nuts", seed=3)
+    expected = {
+        "ln_bias": -0.1,
+        "ln_bias_mass": 0.15,
+        "ln_bias_z": -0.5,
+        "ln_scatter": np.log(0.25),
+        "ln_scatter_mass": 0.3,
+        "ln_scatter_z": 0.0,
+    }
+    assert post.warnings == ()
+    for name, value in expected.items():
+        pull = (post.mean[name] - value) / post.sd[name]
+        print(f"{name}: {post.mean[name]:+.3f} +- {post.sd[name]:.3f}, expected {value:+.3f}")
+        assert abs(pull) < 3.5
+    assert abs(post.mean["ln_bias_mass"] / post.sd["ln_bias_mass"]) > 4
+
+
+def test_one_redshift_has_no_trend_with_it(population):
+    made = population(n=80, seed=7)
+    post = bias.fit(made.fits, made.truth, model="trend", method="nuts", seed=1)
+    assert "ln_bias_z" not in post.names
+    assert post.metadata["left_out_trends"] == "z"
+
+
+def test_outliers_widen_a_normal_scatter_but_not_a_heavy_tailed_one(population):
+    """One halo in ten scatters by 1.5: Student's t keeps the core's width."""
+    rng = np.random.default_rng(8)
+    made = population(n=400, noise=(0.1, 0.2), seed=8)
+    far = rng.random(400) < 0.1
+    shift = 1.5 * rng.normal(size=400)
+    fits = [
+        HaloFit.from_likelihood(f.halo_id, f.z, f.mass_msun * np.exp(s), f.ln_like["200c"]) if out else f
+        for f, out, s in zip(made.fits, far, shift, strict=True)
+    ]
+    normal = bias.fit(fits, made.truth)
+    student = bias.fit(fits, made.truth, model="student")
+    print(f"scatter {normal.scatter.mean:.3f} normal, {student.scatter.mean:.3f} Student's t")
+    assert normal.scatter.mean > 0.4
+    assert student.scatter.mean < 0.26
+    assert student.student_nu.mean < 5
+    assert abs((student.ln_bias.mean - np.log(0.93)) / student.ln_bias.sd) < 3.5
+    assert student.ln_bias.sd < normal.ln_bias.sd
+
+
+def test_ensemble_recovers_mean_and_scatter(population):
+    rng = np.random.default_rng(9)
+    n, grid = 400, np.geomspace(1e12, 2e16, 400)
+    centre = np.log(4e14) + 0.3 * rng.normal(size=n) + 0.4 * rng.normal(size=n)
+    fits = [
+        HaloFit.from_likelihood(f"h{i}", 0.2 + 0.001 * i, grid, -0.5 * ((np.log(grid) - c) / 0.4) ** 2)
+        for i, c in enumerate(centre)
+    ]
+    post = ensemble.fit(fits)
+    assert abs((post.mean_ln_mass.mean - np.log(4e14)) / post.mean_ln_mass.sd) < 3.5
+    assert abs((post.scatter.mean - 0.3) / post.scatter.sd) < 3.5
+    assert "must come from the comparison with truth" in post.metadata["caveat"]
+    trend = ensemble.fit(fits, model="trend", method="nuts", seed=1)
+    assert abs(trend.mean["mean_ln_mass_z"] / trend.sd["mean_ln_mass_z"]) < 3.5
+
+
+def test_what_the_grid_cannot_do_is_said(population):
+    made = population(n=9, projections=3, seed=10)
+    with pytest.raises(ConfigError, match="use method 'nuts'"):
+        bias.fit(made.fits, made.truth, model="trend")
+    with pytest.raises(ConfigError, match="needs method 'nuts'"):
+        bias.fit(made.fits, made.truth, model="student")
+    with pytest.raises(ConfigError, match="did you mean 'student'"):
+        bias.fit(made.fits, made.truth, model="students")
+
+
+def test_arviz_gets_all_draws(population):
+    made = population(n=30, seed=11)
+    for method in ("grid", "nuts"):
+        data = bias.fit(made.fits, made.truth, method=method).to_arviz()
+        assert data.posterior["scatter"].shape == (4, 1000)
+        assert data.posterior.attrs["model"] == "constant"
