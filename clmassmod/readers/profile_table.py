@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -31,11 +32,18 @@ class ProfileTable:
     """The profiles of a table.
 
     Columns (row, bin) hold a halo a row; where the value's column is (row,), each row is a bin, and the
-    rows of a halo stand together.
+    rows of a halo stand together. Radii may be angles where ``distance_mpc`` gives the angular-diameter
+    distance at a redshift.
     """
 
-    def __init__(self, table: Table, options: ProfilesOptions, h: float) -> None:
-        self.table, self.options, self.h = table, options, h
+    def __init__(
+        self,
+        table: Table,
+        options: ProfilesOptions,
+        h: float,
+        distance_mpc: Callable[[ArrayLike], Array] | None = None,
+    ) -> None:
+        self.table, self.options, self.h, self._distance_mpc = table, options, h, distance_mpc
         self.path = table.path
         value = self._column("value")
         self.wide = len(value.shape) == 2
@@ -43,7 +51,9 @@ class ProfileTable:
             raise ReaderError(
                 f"{self.path}: column {value.name!r} has shape {value.shape}, not (halo, bin) or (bin,)"
             )
-        row_ids = texts(table.column(options.columns.halo_id, "simulation.options.columns.halo_id").raw())
+        row_ids = texts(
+            table.column(str(options.columns.halo_id), "simulation.options.columns.halo_id").raw()
+        )
         self._check_shapes(value, len(row_ids))
         if self.wide:
             self.ids = row_ids
@@ -135,6 +145,8 @@ class ProfileTable:
         if unit is None:
             return np.asarray(1.0)
         try:
+            if name == "radius" and unit.angle and self._distance_mpc is not None:
+                return unit.factors(self.h, z, angle=1) * self._distance_mpc(z)
             return unit.factors(self.h, z, **_DIMENSIONS[kind])
         except ReaderError as error:
             raise ReaderError(f"{self.path}: column {self._column(name).name!r}: {error}") from None

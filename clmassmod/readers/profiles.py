@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -11,9 +11,10 @@ from pydantic import Field, model_validator
 
 from clmassmod.config import Model
 from clmassmod.core.units import C2_4PIG_MSUN_MPC
-from clmassmod.cosmology import Cosmology
+from clmassmod.cosmology import Cosmology, angular_diameter_distance_mpc
 from clmassmod.errors import ReaderError
 from clmassmod.readers.common import CommonOptions, check_cosmology, make_halos, need_path
+from clmassmod.readers.profile_folder import FILE_ID, open_folder, read_redshifts, redshift_file
 from clmassmod.readers.profile_table import ProfileTable
 from clmassmod.readers.table import open_table
 from clmassmod.records import Array, HaloInfo, ShearProfile
@@ -23,7 +24,7 @@ from clmassmod.tables import Tables
 class Columns(Model):
     """Names of columns; a number may stand for a column where one value holds for all."""
 
-    halo_id: str = "halo_id"
+    halo_id: str | None = Field("halo_id", description="null: one halo a file, its name is the identifier")
     z: str | float = "z"
     radius: str = "radius"
     value: str = Field("ds_t", description="excess surface density or reduced tangential shear")
@@ -70,6 +71,11 @@ class ProfilesOptions(CommonOptions):
         description="of one component, with 'weight'; null: estimated from the cross components of all rows",
     )
     extra: list[str] = Field(default_factory=list, description="columns with observables of haloes")
+    source_redshifts: str | None = Field(
+        None,
+        pattern=r"\{halo_id\}",
+        description="file beside the profiles with columns z_source and count, such as '{halo_id}_nz.csv'",
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -78,8 +84,11 @@ class ProfilesOptions(CommonOptions):
             raise ValueError(
                 "with columns.weight give columns.cross or shape_noise, which the errors come from"
             )
-        if self.observable == "g_t" and c.beta_s is None and c.beta is None and c.z_source is None:
-            raise ValueError("observable 'g_t' needs columns.beta_s, columns.beta or columns.z_source")
+        given = (c.beta_s, c.beta, c.z_source, self.source_redshifts)
+        if self.observable == "g_t" and all(v is None for v in given):
+            raise ValueError(
+                "observable 'g_t' needs columns.beta_s, columns.beta or columns.z_source, or source_redshifts"
+            )
         return self
 
 
@@ -97,10 +106,17 @@ class Reader:
     @cached_property
     def profiles(self) -> ProfileTable:
         """The open table."""
-        table = open_table(self.path, self.options.group)
-        if self.options.check_cosmology:
+        options = self.options
+        if self.path.is_dir() or options.columns.halo_id is None:
+            table = open_folder(self.path, options)
+            columns = options.columns.model_copy(update={"halo_id": FILE_ID})
+            options = options.model_copy(update={"columns": columns})
+        else:
+            table = open_table(self.path, options.group)
+        if options.check_cosmology:
             check_cosmology(table.attributes, self.cosmology, self.path)
-        return ProfileTable(table, self.options, self.cosmology.h)
+        distance = partial(angular_diameter_distance_mpc, self.cosmology, 0.0)
+        return ProfileTable(table, options, self.cosmology.h, distance)
 
     def halos(self) -> list[HaloInfo]:
         """Return all haloes in the file's order; the whole table is checked.
@@ -172,6 +188,12 @@ class Reader:
     def _beta(self, row: Any, halo: HaloInfo, tables: Tables, n_bins: int) -> tuple[Array, Array]:
         """Return <beta_s> and <beta_s^2> of each bin; NaN where the file does not say."""
         c, profiles = self.options.columns, self.profiles
+        file = redshift_file(self.path, self.options, halo.halo_id)
+        if file is not None:
+            z, count = read_redshifts(file)
+            each = tables.beta_s(z, halo.z)
+            means = [np.average(v, weights=count) for v in (each, each**2)]
+            return np.full(n_bins, means[0]), np.full(n_bins, means[1])
         if c.z_source is not None:
             beta_s = tables.beta_s(profiles.values(c.z_source, row), halo.z)
             return np.broadcast_to(beta_s, n_bins), np.broadcast_to(beta_s**2, n_bins)

@@ -197,6 +197,47 @@ def test_bad_files(tmp_path, data, cosmology):
         reader(path, cosmology, {k: v for k, v in WIDE.items() if k != "weight"})
 
 
+WTG = {"halo_id": None, "z": "z_lens", "radius": "radius_arcmin", "value": "g_t", "error": "g_t_err"}
+WTG_OPTIONS = {"observable": "g_t", "units": {"radius": "arcmin"}, "source_redshifts": "{halo_id}_nz.csv"}
+
+
+def test_a_folder_of_observed_clusters(shared, cosmology, tables):
+    """Weighing the Giants: one file a cluster, its redshift in a comment, radii in arcmin, own n(z)."""
+    it = reader(shared / "data/observed_wtg", cosmology, WTG, **WTG_OPTIONS)
+    halos = it.halos()
+    assert len(halos) == 12
+    assert (halos[0].halo_id, halos[0].z) == ("a1835", 0.2523)
+    profile = it.read(halos[0], tables, it.prepare())
+    rows = np.loadtxt(shared / "data/observed_wtg/a1835.csv", delimiter=",", skiprows=2)
+    d_lens = tables.environment(0.2523).d_lens_mpc
+    assert_allclose(profile.radius_mpc, rows[:, 0] * d_lens * np.pi / 10800)
+    assert_allclose(profile.value, rows[:, 1])
+    assert_allclose(profile.error, rows[:, 2])
+    z, count = np.loadtxt(shared / "data/observed_wtg/a1835_nz.csv", delimiter=",", skiprows=1).T
+    share = beta(cosmology, z, 0.2523) / float(beta(cosmology, np.inf, 0.2523))
+    assert_allclose(profile.beta_s, np.sum(count * share) / count.sum(), rtol=1e-6)
+    assert_allclose(profile.beta_s2, np.sum(count * share**2) / count.sum(), rtol=1e-6)
+    one = reader(shared / "data/observed_wtg/a2204.csv", cosmology, WTG, **WTG_OPTIONS)
+    assert [h.halo_id for h in one.halos()] == ["a2204"]
+
+
+def test_bad_folders(tmp_path, cosmology, tables):
+    with pytest.raises(ReaderError, match="the folder holds no table"):
+        reader(tmp_path, cosmology, WTG, **WTG_OPTIONS).halos()
+    (tmp_path / "a.csv").write_text("# a z_lens=0.3\nradius_arcmin,g_t,g_t_err\n1,0.1,0.1\n2,0.1,0.1\n")
+    (tmp_path / "b.csv").write_text("# b\nradius_arcmin,g_t,g_t_err\n1,0.1,0.1\n")
+    with pytest.raises(ReaderError, match=r"b.csv: no column or value in its head 'z_lens'"):
+        reader(tmp_path, cosmology, WTG, **WTG_OPTIONS).halos()
+    (tmp_path / "b.csv").unlink()
+    it = reader(tmp_path, cosmology, WTG, **WTG_OPTIONS)
+    halo = it.halos()[0]
+    with pytest.raises(ReaderError, match=r"a_nz.csv: no such file"):
+        it.read(halo, tables, it.prepare())
+    (tmp_path / "a_nz.csv").write_text("z_source,count\n0.5,0\n")
+    with pytest.raises(ReaderError, match=r"a_nz.csv: z_source must be finite"):
+        it.read(halo, tables, it.prepare())
+
+
 def test_broken_text_tables(tmp_path, cosmology):
     (tmp_path / "a.csv").write_text("id,z,r,ds,dx,w\n1,0.3,1\n")
     with pytest.raises(ReaderError, match=r"a.csv: row 0: 3 values for 6 columns"):
