@@ -100,6 +100,9 @@ def test_whole_flow(massmod, info, clusters, tmp_path):
     numbers = one.statistics()
     assert numbers["n_usable"] == 4
     assert numbers["bias"]["bias"]["mean"] == posteriors.bias.mean
+    stack = numbers["calibration"]["biases"]["stack"]
+    assert abs(stack["value"] - 1) < 4 * stack["error"] + 0.05  # four clusters hardly resample
+    assert numbers["calibration"]["coverage"]["0.95"]["n"] == 4
 
 
 def test_masses_of_noiseless_clusters_are_true(info, tmp_path):
@@ -140,6 +143,26 @@ def test_files_are_the_workflows_byte_for_byte(tmp_path, source):
     made.obs_mass_map = clmm.utils.load_mass_map("maps.h5")
     made.fit_mass_profiles("scan", {}, tmp_path / "fits")
     for halo_id in ("c000", "c001", "c002"):
+        mine, theirs = tmp_path / "fits" / f"{halo_id}.h5", campaign.fit_file("nfw", halo_id)
+        assert mine.read_bytes() == theirs.read_bytes()
+
+
+@pytest.mark.parametrize("method", ["scan", "curvefit"])
+def test_measured_profiles_give_the_workflows_files_too(tmp_path, clusters, method):
+    columns = {"radius": "radius", "value": "delta_sigma", "error": "delta_sigma_err"}
+    config = small(
+        campaign="measured",
+        simulation={"reader": "profiles", "path": "ds.h5", "options": {"columns": columns}},
+        truth=None,
+        surveys={},
+        analyses={"nfw": {"radius_mpc": [0.6, 2.2], "model": {"concentration": "duffy08"}, "method": method}},
+    )
+    (tmp_path / "campaign.yaml").write_text(yaml.safe_dump(config))
+    campaign = run(config, upto="fits")
+    made = clmm.CLMassMod(clmm.utils.load_config("campaign.yaml"))
+    made.obs_delta_sigma = clmm.utils.load_delta_sigma("ds.h5")
+    made.fit_mass_profiles(save_loc=tmp_path / "fits")
+    for halo_id in clusters[1]:
         mine, theirs = tmp_path / "fits" / f"{halo_id}.h5", campaign.fit_file("nfw", halo_id)
         assert mine.read_bytes() == theirs.read_bytes()
 
