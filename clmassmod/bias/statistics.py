@@ -40,7 +40,7 @@ class Estimate(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Statistics:
+class Calibration:
     """Calibration of the haloes of an ensemble against truth; arrays are (halo,).
 
     Attributes
@@ -89,7 +89,7 @@ class Statistics:
         }
 
 
-def statistics(
+def calibration(
     fits: Fits,
     truth: TrueMasses,
     *,
@@ -99,7 +99,7 @@ def statistics(
     n_bootstrap: int = 1000,
     seed: int = 0,
     allow_missing: bool = False,
-) -> Statistics:
+) -> Calibration:
     """Return pulls, PIT, coverage, tests, fits of the pulls' distribution, and other estimates of bias.
 
     Parameters
@@ -139,7 +139,7 @@ def statistics(
     latent = np.empty(0)
     if posterior is not None and posterior.metadata.get("model", "constant") == "constant":
         latent = population_pit(table, posterior.mean["ln_bias"], posterior.mean["scatter"], rng_pit)
-    return Statistics(
+    return Calibration(
         tuple(fit.halo_id for fit in members.fits),
         pull,
         pit,

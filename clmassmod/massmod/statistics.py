@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from clmassmod.bias.comparison import Comparison
+from clmassmod.bias.statistics import calibration
 from clmassmod.posterior import Posterior
 from clmassmod.records import HaloFit
 
@@ -15,7 +16,11 @@ from clmassmod.records import HaloFit
 def statistics(
     fits: Mapping[str, HaloFit], population: Posterior | None, comparison: Comparison | None
 ) -> dict[str, Any]:
-    """Return counts, quality of the fits, quantiles of masses, and the posteriors so far."""
+    """Return counts, quality of the fits, quantiles of masses, and the posteriors so far.
+
+    With a comparison also ``calibration``: coverage, tests and distribution of pulls, and the biases by
+    stack, mean and median; ``bias.calibration`` explains them, and gives pulls and PIT of each halo.
+    """
     usable = [fit for fit in fits.values() if fit.status == "ok"]
     names = dict.fromkeys(name for fit in usable for name in fit.summary)
     columns = {n: np.array([f.summary.get(n, np.nan) for f in usable], dtype=float) for n in names}
@@ -38,7 +43,17 @@ def statistics(
                 for n, m in posterior.marginals.items()
             }
             found[f"{name}_warnings"] = list(posterior.warnings)
+    if comparison is not None:
+        found["calibration"] = _calibration(fits, comparison)
     return found
+
+
+def _calibration(fits: Mapping[str, HaloFit], comparison: Comparison) -> dict[str, Any]:
+    truth = {halo_id: halo.true_mass_msun for halo_id, halo in comparison.likelihoods.items()}
+    definition = str(comparison.posteriors.metadata["mass_definition"])
+    compared = [fits[halo_id] for halo_id in truth]
+    found = calibration(compared, truth, posterior=comparison.posteriors, mass_definition=definition)
+    return found.numbers()
 
 
 def _quantiles(values: np.ndarray) -> dict[str, float]:
