@@ -197,8 +197,8 @@ def test_projections_share_a_random_effect(population):
 def test_control_projections_as_independent_haloes_claim_too_much(population, noise):
     """Over many parents the honest error covers; counting projections as haloes gives errors too small."""
     z_joint, z_alone, ratio = [], [], []
-    for seed in range(12):
-        made = population(n=45, projections=3, correlation=0.95, scatter=0.3, noise=noise, seed=100 + seed)
+    for seed in range(8):
+        made = population(n=36, projections=3, correlation=0.95, scatter=0.3, noise=noise, seed=100 + seed)
         joint = bias.fit(made.fits, made.truth)
         alone = [HaloFit.from_likelihood(f.halo_id, f.z, f.mass_msun, f.ln_like["200c"]) for f in made.fits]
         apart = bias.fit(alone, made.truth)
@@ -209,6 +209,50 @@ def test_control_projections_as_independent_haloes_claim_too_much(population, no
     # sqrt((1 + 2 rho) / 1) = 1.7 for three projections with rho = 0.95
     assert 1.4 < np.mean(ratio) < 1.9
     assert np.sqrt(np.mean(np.square(z_alone))) > 1.35 * np.sqrt(np.mean(np.square(z_joint)))
+
+
+def noisy_in_mass(seed, n=1500, error=1.0):
+    """Likelihoods that are normal in M, as of a shear that is linear in mass: many best masses below zero."""
+    rng = np.random.default_rng(seed)
+    grid = np.geomspace(1e12, 2e16, 400)
+    true = 1e14 * np.exp(rng.exponential(0.4, n))
+    lens = 0.93 * true * np.exp(0.22 * rng.normal(size=n))
+    width = error * 1.3e14 * rng.uniform(0.6, 1.4, n)
+    best = lens + width * rng.normal(size=n)
+    fits = [
+        HaloFit.from_likelihood(f"h{i:04d}", 0.5, grid, -0.5 * ((grid - best[i]) / width[i]) ** 2)
+        for i in range(n)
+    ]
+    return fits, {f"h{i:04d}": float(m) for i, m in enumerate(true)}, best
+
+
+def test_control_dropping_negative_masses_and_misread_posteriors_bias():
+    fits, truth, best = noisy_in_mass(seed=21)
+    whole = bias.fit(fits, truth)
+    assert abs(z_score(whole.ln_bias, np.log(0.93))) < 3.5
+    assert abs(z_score(whole.scatter, 0.22)) < 3.5
+    print(
+        f"ln b {whole.ln_bias.mean:+.3f} +- {whole.ln_bias.sd:.3f}, {np.mean(best < 0):.0%} best masses < 0"
+    )
+    # the likelihood of a halo whose best mass is negative counts: without these haloes, upwards
+    positive = bias.fit([f for f, m in zip(fits, best, strict=True) if m > 0], truth)
+    # a posterior flat in ln M, p(ln M) = L, read as a density in M: an extra 1 / M, downwards
+    misread = [
+        HaloFit.from_likelihood(f.halo_id, f.z, f.mass_msun, f.ln_like["200c"] - np.log(f.mass_msun))
+        for f in fits
+    ]
+    downwards = bias.fit(misread, truth)
+    print(f"dropped: {positive.ln_bias.mean:+.3f}, misread: {downwards.ln_bias.mean:+.3f}")
+    assert z_score(positive.ln_bias, np.log(0.93)) > 4
+    assert z_score(downwards.ln_bias, np.log(0.93)) < -4
+
+
+def test_control_selection_by_significance_biases():
+    fits, truth, best = noisy_in_mass(seed=22)
+    bright = {f.halo_id for f, m in zip(fits, best, strict=True) if m > 2.6e14}
+    picked = bias.fit(fits, truth, select=lambda fit: fit.halo_id in bright)
+    assert z_score(picked.ln_bias, np.log(0.93)) > 4
+    assert picked.metadata["n_unselected"] == len(fits) - len(bright)
 
 
 def test_a_touched_edge_of_the_bias_prior_is_reported(population):
