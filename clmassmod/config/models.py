@@ -6,9 +6,16 @@ import re
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from clmassmod.config.base import Model
+from clmassmod.config.noise import Noise
 from clmassmod.config.nuisance import Nuisance
 from clmassmod.config.survey import Survey
 from clmassmod.cosmology import Cosmology
@@ -160,6 +167,7 @@ class Analysis(Model):
     radius_mpc: PositiveInterval = Field(description="radial range of the fit [Mpc]")
     radial_bins: RadialBins = RadialBins()
     model: DensityModel = DensityModel()
+    noise: Noise = Field(Noise(), description="covariance beside the shape noise, in every fitter")
     mass_definition: MassDefinition = "200c"
     more_mass_definitions: list[MassDefinition] = Field(
         default_factory=list, description="the likelihood is stored for these as well"
@@ -173,7 +181,18 @@ class Analysis(Model):
     @model_validator(mode="after")
     def _known(self) -> Self:
         FITTERS.check(self.method)
+        if self.radial_bins.structure and self.noise.large_scale_structure:
+            raise ValueError(
+                "radial_bins.structure and noise.large_scale_structure are the same noise: keep one of them"
+            )
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_empty_noise(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = handler(self)
+        if self.noise == Noise():
+            data.pop("noise", None)  # what an analysis without it gave before keeps its hash
+        return data
 
 
 class Binning(Model):
@@ -251,6 +270,13 @@ class CampaignConfig(Model):
             if analysis.survey is not None and analysis.survey not in self.surveys:
                 known = ", ".join(self.surveys) or "none"
                 raise ValueError(f"analyses.{name}.survey: no survey {analysis.survey!r} (known: {known})")
+            if analysis.noise.large_scale_structure or analysis.radial_bins.structure:
+                absent = [k for k in ("sigma8", "ns", "Ob0") if getattr(self.cosmology, k) is None]
+                if absent:
+                    raise ValueError(
+                        f"analyses.{name}: noise of large-scale structure needs cosmology."
+                        + ", cosmology.".join(absent)
+                    )
             wanted = [analysis.mass_definition, *analysis.more_mass_definitions]
             if self.truth is not None and self.truth.mass_definition not in wanted:
                 raise ValueError(

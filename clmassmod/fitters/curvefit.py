@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from clmassmod.core.likelihoods import LN_FLOOR
 from clmassmod.core.projected import Projected
 from clmassmod.errors import ConfigError
-from clmassmod.fitters.data import FitData, as_profiles, prepare
+from clmassmod.fitters.data import FitData
 from clmassmod.fitters.grid import MASS_GRID_MSUN
 from clmassmod.fitters.likelihood import LensModel, observable
 from clmassmod.fitters.result import best_model, describe, unusable
@@ -66,7 +66,7 @@ def fit(
         raise ConfigError(
             "fitter 'curvefit' cannot marginalise over miscentring; use 'scan', or fix offset_mpc"
         )
-    data = prepare(as_profiles(profiles))
+    data = model.prepare(profiles)
     if data.n_bins == 0:
         return unusable(data, model)
     problem = _Problem(model, data, max_mass_msun)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from clmassmod.errors import FitError
 from clmassmod.records import Array, ShearProfile
+
+Flags = NDArray[np.bool_]
+Covariance = Callable[[tuple[ShearProfile, ...], tuple[Flags, ...]], Array | None]
+"""Covariance (bin, bin) of the used bins of all profiles of a halo."""
 
 _PER_BIN = ("radius_mpc", "value", "error", "cross", "n_gal", "beta_s", "beta_s2")
 
@@ -92,17 +96,15 @@ def _kept_edges(edges: Array, kept: NDArray[np.bool_]) -> Array | None:
     return np.asarray(edges[places[0] : places[-1] + 2])
 
 
-def prepare(
-    profiles: tuple[ShearProfile, ...], extra_covariance: Sequence[Array | None] | None = None
-) -> FitData:
+def prepare(profiles: tuple[ShearProfile, ...], noise: Covariance | None = None) -> FitData:
     """Return the usable bins of all profiles.
 
     Parameters
     ----------
     profiles : tuple of ShearProfile
-        Their noise is independent of each other; inside one, ``covariance`` adds to ``error**2``.
-    extra_covariance : sequence of array (bin, bin) or None
-        Of each profile, added as well.
+        Their shape noise is independent of each other; inside one, ``covariance`` adds to ``error**2``.
+    noise : callable, optional
+        Adds a covariance of all bins, which may connect the profiles.
 
     Raises
     ------
@@ -113,16 +115,16 @@ def prepare(
     value = np.concatenate([p.value[u] for p, u in zip(profiles, used, strict=True)])
     error = np.concatenate([p.error[u] for p, u in zip(profiles, used, strict=True)])
     n_unused = sum(int((~u).sum()) for u in used)
-    extra = extra_covariance or [None] * len(profiles)
-    if all(p.covariance is None for p in profiles) and all(e is None for e in extra):
+    extra = None if noise is None else noise(profiles, used)
+    if all(p.covariance is None for p in profiles) and extra is None:
         return FitData(profiles, used, value, error, None, n_unused)
-    total = np.diag(error**2)
+    total = np.diag(error**2) if extra is None else np.diag(error**2) + extra
     first = 0
-    for profile, good, addition in zip(profiles, used, extra, strict=True):
+    for profile, good in zip(profiles, used, strict=True):
         last = first + int(good.sum())
-        for matrix in (profile.covariance, addition):
-            if matrix is not None:
-                total[first:last, first:last] += _cut(profile, np.asarray(matrix, dtype=float), good)
+        if profile.covariance is not None:
+            matrix = np.asarray(profile.covariance, dtype=float)
+            total[first:last, first:last] += _cut(profile, matrix, good)
         first = last
     return FitData(profiles, used, value, error, _whitening(total, profiles[0]), n_unused)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -23,7 +24,8 @@ from clmassmod.core.shear import reduced_shear
 from clmassmod.core.units import critical_density_msun_mpc3
 from clmassmod.cosmology.model import hubble_km_s_mpc
 from clmassmod.errors import ConfigError
-from clmassmod.fitters.data import as_profiles, prepare, select_bins
+from clmassmod.fitters import noise as noises
+from clmassmod.fitters.data import FitData, as_profiles, prepare, select_bins
 from clmassmod.fitters.grid import MASS_GRID_MSUN, NODES_MSUN, to_mass_grid
 from clmassmod.fitters.nuisance import NONE, NuisancePrior
 from clmassmod.fitters.nuisance import build as build_nuisance
@@ -53,6 +55,7 @@ class LensModel:
     mass_definitions: tuple[str, ...]
     parameters: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     nuisance: NuisancePrior = NONE
+    noise: noises.NoiseTerms = noises.NONE
     description: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     centre_cache: dict[bytes, Any] = field(default_factory=dict, repr=False, compare=False)
     _at_nodes: dict[float, Array] = field(default_factory=dict, repr=False, compare=False)
@@ -67,6 +70,7 @@ class LensModel:
         parameters: Mapping[str, Any] | None = None,
         mass_definitions: Sequence[str] = ("200c",),
         nuisance: Any = None,
+        noise: Any = None,
     ) -> LensModel:
         """Return the model of an analysis.
 
@@ -84,11 +88,14 @@ class LensModel:
             The primary one first.
         nuisance : Nuisance or mapping, optional
             What is marginalised over; the keys are those of ``config.nuisance.Nuisance``.
+        noise : Noise or mapping, optional
+            Covariance beside the shape noise; the keys are those of ``config.noise.Noise``.
 
         Raises
         ------
         ConfigError
-            For an unknown profile or mass definition, or a wrong nuisance parameter.
+            For an unknown profile or mass definition, a wrong nuisance parameter, or noise that the
+            tables do not hold.
         """
         if not mass_definitions:
             raise ConfigError("a lens model needs at least one mass definition")
@@ -105,8 +112,25 @@ class LensModel:
             raise ConfigError(
                 "nuisance.two_halo: the tables hold no two-halo term; cosmology needs sigma8, ns, Ob0"
             )
+        terms = noises.NoiseTerms.build(noise)
+        noises.check_tables(terms, tables)
         unique = tuple(dict.fromkeys(mass_definitions))
-        return cls(tables, loaded, concentration, unique, dict(parameters or {}), priors, described)
+        return cls(
+            tables,
+            loaded,
+            concentration,
+            unique,
+            dict(parameters or {}),
+            priors,
+            terms,
+            {**described, **terms.description},
+        )
+
+    def prepare(self, profiles: ShearProfile | Sequence[ShearProfile]) -> FitData:
+        """Return the usable bins of profiles of one halo, with all of their noise."""
+        if self.noise is noises.NONE:
+            return prepare(as_profiles(profiles))
+        return prepare(as_profiles(profiles), partial(self.noise.covariance, self))
 
     @property
     def primary(self) -> str:
@@ -253,7 +277,7 @@ class LensModel:
         """
         from clmassmod.fitters.marginal import ln_likelihoods
 
-        data = prepare(as_profiles(profiles))
+        data = self.prepare(profiles)
         mass = np.atleast_1d(np.asarray(mass_msun, dtype=float))
         size = np.maximum(np.abs(mass), 1e6)  # zero is what the likelihood tends to
         found = ln_likelihoods(self, data, size, definition or self.primary)

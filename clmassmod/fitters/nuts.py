@@ -13,7 +13,6 @@ import numpy as np
 
 from clmassmod.core.gridstats import summarise
 from clmassmod.fitters import scan
-from clmassmod.fitters.data import as_profiles, prepare
 from clmassmod.fitters.density import HaloDensity
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.sampler import Draws, sample
@@ -54,7 +53,7 @@ def fit(
     found = scan.fit(profiles, model, prior=prior)
     if found.status != "ok":
         return found
-    data = prepare(as_profiles(profiles))
+    data = model.prepare(profiles)
     start_mass = float(np.clip(found.summary["mass_median_msun"], 2e12, 1e16))
     density = HaloDensity(model, data, prior)
     seed = int((rng or np.random.default_rng(0)).integers(2**32))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from clmassmod.core.likelihoods import LN_FLOOR
-from clmassmod.fitters.data import FitData, as_profiles, prepare
+from clmassmod.fitters.data import FitData
 from clmassmod.fitters.grid import MASS_GRID_MSUN, NODES_MSUN, place_of, to_mass_grid
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.marginal import SignedLikelihood, Templates, conditional, marginal, templates
@@ -42,7 +42,7 @@ def fit(
         With status "unusable" when no bin can be fitted.
     """
     check_prior(prior)
-    data = prepare(as_profiles(profiles))
+    data = model.prepare(profiles)
     if data.n_bins == 0:
         return unusable(data, model)
     made = templates(model, data, NODES_MSUN, model.primary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike
 from clmassmod.bins import FittedProfile, fitted_profile
 from clmassmod.core.massdef import threshold_density_msun_mpc3
 from clmassmod.errors import ConfigError, FitError
+from clmassmod.fitters.noise import NONE
 from clmassmod.readers.observed import new_axes
 from clmassmod.records import Array, ShearProfile
 from clmassmod.registry import suggest
@@ -152,7 +154,9 @@ class StackTools:
         session = self._owner.session_for(calc_method, calc_params)
         z: Array = np.array([profile.halo.z for profile in self._profiles()])
         profile = stacked_profile(made, z, session.tables)
-        model = member_model(session.model, made, z) if mean_over_members else session.model
+        # the noise of one halo is not that of a mean of many, whose bootstrap error has all of it
+        single = replace(session.model, noise=NONE)
+        model = member_model(single, made, z) if mean_over_members else single
         call = session.call
         analysis = call.config.origin.analysis
         fit = chain.fit_profiles(profile, model, call.analysis, analysis, call.seed, call.fitter)

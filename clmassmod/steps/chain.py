@@ -54,6 +54,7 @@ def lens_model(analysis: Analysis, tables: Tables, **instead: Any) -> LensModel:
         "parameters": analysis.model.parameters,
         "mass_definitions": (analysis.mass_definition, *analysis.more_mass_definitions),
         "nuisance": analysis.model.nuisance,
+        "noise": analysis.noise,
     }
     return LensModel.build(tables, **{**arguments, **instead})
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from clmassmod.bins import Assignment, assign, by_edges, fitted_profile
 from clmassmod.errors import ConfigError
+from clmassmod.fitters.noise import noise_samples
 from clmassmod.posterior import Posterior
 from clmassmod.readers.common import open_reader
 from clmassmod.registry import load_object
@@ -35,7 +36,12 @@ def make_tables(campaign: Campaign) -> None:
         for definition in (a.mass_definition, *a.more_mass_definitions)
     ]
     z_lo, z_hi = campaign.state["z_range"]
-    tree = tables.build(cosmology, z_range=(z_lo, z_hi), relations=list(dict.fromkeys(relations)))
+    tree = tables.build(
+        cosmology,
+        z_range=(z_lo, z_hi),
+        relations=list(dict.fromkeys(relations)),
+        noise_samples=noise_samples(a.noise for a in config.analyses.values()),
+    )
     reader = open_reader(config.simulation, cosmology, config.seed)
     content = {"tables": tree, "reader": reader.prepare()}
     write_tree(campaign.tables_file, "tables", content, provenance_of(campaign, campaign.hash("tables")))

@@ -11,6 +11,7 @@ from typing import Any
 
 from clmassmod import tables as tables_module
 from clmassmod.config import Analysis, build, content_hash, read_yaml
+from clmassmod.config.noise import Noise
 from clmassmod.config.notebook import (
     ANALYSIS_KEYS,
     EVERY_RADIUS_MPC,
@@ -24,6 +25,7 @@ from clmassmod.errors import ClmassmodError, ConfigError
 from clmassmod.fitters import check_options
 from clmassmod.fitters.data import select_bins
 from clmassmod.fitters.likelihood import LensModel
+from clmassmod.fitters.noise import noise_samples
 from clmassmod.fitters.options import SHARED
 from clmassmod.readers.common import open_reader
 from clmassmod.readers.observed import Kind
@@ -145,9 +147,13 @@ def _options_of(function: Any) -> list[str] | None:
 
 @lru_cache(maxsize=8)
 def _tables(
-    cosmology: Cosmology, z_range: tuple[float, float], relations: tuple[tuple[str | float, str], ...]
+    cosmology: Cosmology,
+    z_range: tuple[float, float],
+    relations: tuple[tuple[str | float, str], ...],
+    noise: Noise,
 ) -> Tables:
-    return Tables(tables_module.build(cosmology, z_range=z_range, relations=relations))
+    samples = noise_samples([noise])
+    return Tables(tables_module.build(cosmology, z_range=z_range, relations=relations, noise_samples=samples))
 
 
 @dataclass(frozen=True)
@@ -170,7 +176,7 @@ class Session:
         definitions = dict.fromkeys((analysis.mass_definition, *analysis.more_mass_definitions))
         relation = analysis.model.concentration
         relations = () if "concentration" in call.instead else tuple((relation, d) for d in definitions)
-        return _tables(call.cosmology, (low, high), relations)
+        return _tables(call.cosmology, (low, high), relations, analysis.noise)
 
     @cached_property
     def model(self) -> LensModel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -15,6 +15,7 @@ from clmassmod.cosmology.structure import growth, sigma_of_mass
 from clmassmod.cosmology.two_halo import template
 from clmassmod.errors import ConfigError
 from clmassmod.records import Array
+from clmassmod.tables.structure_noise import Sample, spectra
 
 DISTANCE_NODES = 1025  # in u = 1 / sqrt(1 + z) from 0 to 1: interpolation errors of 1e-11
 MASS_RANGE_MSUN = (1e10, 1e17)  # ten times wider than any likelihood grid at either end
@@ -32,6 +33,7 @@ def build(
     z_range: tuple[float, float],
     relations: Iterable[tuple[str | float, str]] = (),
     structure: bool | None = None,
+    noise_samples: Mapping[str, Sample | None] | None = None,
 ) -> Tree:
     """Return all tables of a campaign.
 
@@ -46,6 +48,8 @@ def build(
     structure
         Whether to make tables of peak height, growth, two-halo term and power spectrum; by default if
         the cosmology has sigma8, ns and Ob0.
+    noise_samples
+        Samples of sources, by name, for the noise of structure along the line of sight; None: a plane.
 
     Raises
     ------
@@ -59,6 +63,12 @@ def build(
         structure = None not in (cosmology.sigma8, cosmology.ns, cosmology.Ob0)
     if structure:
         tree["structure"] = _structure_tree(cosmology)
+    if noise_samples:
+        from clmassmod.tables.lookup import Tables  # which needs this module
+
+        cosmology.require("sigma8", "ns", "Ob0", purpose="the noise of large-scale structure")
+        power = tree["structure"]["power"] if structure else power_table(cosmology)
+        tree["noise"] = spectra(cosmology, power, noise_samples, z_range, Tables(tree).beta)
     concentrations = {}
     for relation, definition in relations:
         if not is_number(relation):

@@ -20,6 +20,7 @@ from clmassmod.cosmology.two_halo import from_template
 from clmassmod.errors import ConfigError
 from clmassmod.records import Array, HaloEnvironment
 from clmassmod.tables.build import is_number, table_name
+from clmassmod.tables.structure_noise import PLANE, Spectrum, plane_spectra, sample_spectrum
 
 
 class Tables:
@@ -163,6 +164,23 @@ class Tables:
         unit = from_template(self._structure["two_halo"], radius_mpc, z, float(self.growth(z)))
         b = np.asarray(bias, dtype=float)[..., np.newaxis]
         return Projected(b * unit.sigma, b * unit.delta_sigma)
+
+    def noise_spectrum(self, sample: str, observable: str, z_lens: float, ln_ell: Array) -> Spectrum:
+        """Return the convergence power of structure before a sample of sources, as a profile sees it."""
+        return sample_spectrum(self._noise_table(sample), observable, z_lens, ln_ell)
+
+    def plane_spectra(self, z_source: Array, ln_ell: Array) -> Array:
+        """Return the convergence power of structure before planes of sources (plane,), (plane, ell)."""
+        return plane_spectra(self._noise_table(PLANE), z_source, ln_ell)
+
+    def has_noise(self, sample: str) -> bool:
+        """Return whether the noise of structure is there for a sample of sources."""
+        return sample in self._tree.get("noise", {})
+
+    def _noise_table(self, sample: str) -> Mapping[str, Any]:
+        if not self.has_noise(sample):
+            raise ConfigError("the tables hold no noise of large-scale structure for this analysis")
+        return self._tree["noise"][sample]  # type: ignore[no-any-return]
 
     def source_plane(self, beta_s: float, z_lens: float) -> float:
         """Return the redshift of a single source plane with this ``beta_s``; infinite for 1."""

@@ -1,0 +1,41 @@
+"""Noise of a profile beside the shape noise of its galaxies."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from clmassmod.config.base import Model
+from clmassmod.config.sources import Sources
+
+
+class ProfileScatter(Model):
+    """Scatter of haloes' profiles about the model, as a covariance that does not depend on the fit."""
+
+    fraction: float = Field(gt=0, le=2, description="standard deviation in units of the reference profile")
+    mass_msun: float = Field(
+        2e14, gt=1e12, lt=1e16, description="mass of the reference profile, in the primary definition [Msun]"
+    )
+    correlation_ln_r: float = Field(
+        0.0, ge=0, le=100, description="length in ln r over which bins scatter alike; 0: independently"
+    )
+
+
+class Noise(Model):
+    """What is added to error^2 in every fitter's likelihood; nothing by default."""
+
+    large_scale_structure: bool = Field(
+        False, description="covariance of uncorrelated structure along the line of sight"
+    )
+    sources: Sources | None = Field(
+        None,
+        description="their redshifts, which it is computed for; null: a plane at the profile's own beta_s",
+    )
+    profile_scatter: ProfileScatter | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.sources is not None and not self.large_scale_structure:
+            raise ValueError("sources belong to large_scale_structure: true, which is not asked for")
+        return self
