@@ -16,7 +16,7 @@ integrals of a normal density times the exponential of a square. A mass below ze
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -52,9 +52,40 @@ class Templates:
 
 
 def templates(model: LensModel, data: FitData, mass_msun: Array, definition: str) -> Templates:
-    """Return the models (node, mass, bin) of positive masses (mass,) in a mass definition."""
-    environment = model.environment(data.profiles[0])
+    """Return the models (node, mass, bin) of positive masses (mass,) in a mass definition.
+
+    Haloes that share redshift, radii and source statistics share them: the last ones are kept.
+    """
     nodes = model.nuisance.nodes(data.significance)
+    key = b"".join(
+        (
+            definition.encode(),
+            mass_msun.tobytes(),
+            *(part.tobytes() for part in _shape_of(nodes)),
+            *_setting(data),
+        )
+    )
+    kept: tuple[bytes, Templates] | None = model.centre_cache.get(slot := f"templates {definition}".encode())
+    if kept is None or kept[0] != key:
+        kept = key, _templates(model, data, mass_msun, definition, nodes)
+        model.centre_cache[slot] = kept
+    return kept[1]
+
+
+def _shape_of(nodes: Nodes) -> list[Array]:
+    return [part for part in (nodes.ln_c_shift, nodes.ln_c, nodes.offset_mpc) if part is not None]
+
+
+def _setting(data: FitData) -> Iterator[bytes]:
+    """Yield all that a model of the data depends on, beside the lens model."""
+    for profile, used in zip(data.profiles, data.used, strict=True):
+        yield f"{profile.observable},{profile.halo.z!r},{profile.sigma_crit_inf_msun_mpc2!r}".encode()
+        for part in (profile.radius_mpc, profile.beta_s, profile.beta_s2, used):
+            yield part.tobytes()
+
+
+def _templates(model: LensModel, data: FitData, mass_msun: Array, definition: str, nodes: Nodes) -> Templates:
+    environment = model.environment(data.profiles[0])
     relations = _relations(model, nodes)
     each = [model.primary_masses(definition, environment, mass_msun, r) for r in relations]
     masses = np.array(each)
