@@ -11,7 +11,7 @@ import numpy as np
 
 from clmassmod.core import nfw
 from clmassmod.core.massdef import threshold_density_msun_mpc3
-from clmassmod.core.miscentring import Miscentring, miscentring
+from clmassmod.core.miscentring import Miscentring, at_offsets
 from clmassmod.core.projected import Projected
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.records import Array, HaloEnvironment
@@ -71,7 +71,7 @@ def centre_operators(
         if offset_mpc is None:
             made = [model.mean_miscentring(radius_mpc)]
         else:
-            made = [miscentring(radius_mpc, "fixed", float(s)) if s > 0 else None for s in offset_mpc]
+            made = list(at_offsets(radius_mpc, offset_mpc))
         if len(model.centre_cache) >= _REMEMBERED:
             model.centre_cache.pop(next(iter(model.centre_cache)))
         model.centre_cache[key] = made
