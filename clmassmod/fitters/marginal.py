@@ -29,7 +29,8 @@ from clmassmod.fitters.nuisance import Nodes
 from clmassmod.fitters.surfaces import surfaces
 from clmassmod.records import Array
 
-_N_CALIBRATION = 5  # nodes of the shear calibration where the two-halo amplitude is integrated in closed form
+# nodes of the shear calibration where the two-halo amplitude is integrated in closed form
+_CALIBRATION = np.polynomial.hermite_e.hermegauss(5)
 
 
 class SignedLikelihood(NamedTuple):
@@ -152,7 +153,7 @@ def conditional(data: FitData, made: Templates) -> SignedLikelihood:
         return SignedLikelihood(-0.5 * chi2[0], -0.5 * chi2[1], -0.5 * square_d)
     slope = data.whiten(made.slope)
     sums = (square_d, cross, square, slope @ values, _dot(signal, slope), _dot(slope, slope))
-    x, weight = np.polynomial.hermite_e.hermegauss(_N_CALIBRATION if sd > 0 else 1)
+    x, weight = _CALIBRATION if sd > 0 else (np.zeros(1), np.ones(1))
     ln_weight = np.log(weight / weight.sum()).reshape(-1, *[1] * cross.ndim)
     a = (mean + sd * x).reshape(ln_weight.shape)
     both = [_ln_sum(ln_weight - 0.5 * _with_slope(*sums, a, sign)) for sign in (1.0, -1.0)]
