@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5f
 
 from clmassmod import __version__
 from clmassmod.errors import StoreError
@@ -142,7 +142,7 @@ def load_observed(path: Path | str) -> dict[str, np.ndarray]:
 
 
 def _open(path: Path | str) -> h5py.File:
-    handle = h5py.File(BytesIO(verify(Path(path))), "r")
+    handle = h5py.File(h5f.open_file_image(verify(Path(path))))
     head = json.loads(handle.attrs.get("provenance", "{}"))
     if head.get("kind") != _KIND:
         raise StoreError(f"{path}: holds a {head.get('kind')!r}, expected a {_KIND!r}")

@@ -12,12 +12,12 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from hashlib import file_digest, sha256
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5f
 
 from clmassmod import __version__
 from clmassmod.errors import StoreError
@@ -144,7 +144,7 @@ def read_tree(path: Path | str, kind: str) -> dict[str, Any]:
         names the file.
     """
     path = Path(path)
-    with h5py.File(BytesIO(verify(path)), "r") as handle:
+    with h5py.File(h5f.open_file_image(verify(path))) as handle:
         content = _read_group(handle, path)
     head = content.get("provenance")
     if not isinstance(head, dict):
