@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from clmassmod.bias.truth import TrueMasses, true_masses
+from clmassmod.ensemble import infer
 from clmassmod.ensemble.fit import redshift_regressor
-from clmassmod.ensemble.infer import infer
 from clmassmod.ensemble.members import Fits, Members, Select, gather
 from clmassmod.ensemble.models import Range
 from clmassmod.posterior import Posterior
@@ -85,7 +85,7 @@ def fit(
     members, ln_true, n_without = match(gather(fits, definition, select), truth, allow_missing)
     ln_1pz, z_pivot = redshift_regressor(members.fits)
     ln_pivot = float(np.median(ln_true))
-    found = infer(
+    found = infer.infer(
         members,
         ln_true,
         "ln_bias",
@@ -104,6 +104,11 @@ def fit(
     return replace(
         found, marginals={**found.marginals, "bias": found.marginals["ln_bias"].exponential("bias")}
     )
+
+
+def check(model: str, method: str, prior: Mapping[str, Range]) -> None:
+    """Raise ConfigError for a model, method or prior that ``fit`` would refuse."""
+    infer.check("ln_bias", ["mass", "z"], DEFAULT_PRIOR, model, method, prior)
 
 
 def match(members: Members, truth: TrueMasses, allow_missing: bool) -> tuple[Members, np.ndarray, int]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from clmassmod.ensemble.infer import infer
+from clmassmod.ensemble import infer
 from clmassmod.ensemble.members import Fits, Select, gather
 from clmassmod.ensemble.models import Range
 from clmassmod.posterior import Posterior
@@ -75,7 +75,7 @@ def fit(
     """
     members = gather(fits, mass_definition, select)
     ln_1pz, z_pivot = redshift_regressor(members.fits)
-    return infer(
+    return infer.infer(
         members,
         np.zeros(len(members.fits)),
         "mean_ln_mass",
@@ -87,6 +87,11 @@ def fit(
         seed=seed,
         metadata={"z_pivot": z_pivot, "caveat": CAVEAT},
     )
+
+
+def check(model: str, method: str, prior: Mapping[str, Range]) -> None:
+    """Raise ConfigError for a model, method or prior that ``fit`` would refuse."""
+    infer.check("mean_ln_mass", ["z"], DEFAULT_PRIOR, model, method, prior)
 
 
 def redshift_regressor(fits: list[HaloFit]) -> tuple[Array, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -57,13 +57,10 @@ def infer(
     ConfigError
         For an unknown name, and a model that the grid cannot do.
     """
-    parsed = parse(model)
-    if method not in METHODS:
-        raise ConfigError(f"unknown method {method!r}{suggest(method, list(METHODS))}")
-    if method == "grid" and (parsed.trend or parsed.kernel == "mixture"):
-        raise ConfigError(f"model {model!r} has too many parameters for method 'grid'; use method 'nuts'")
+    parsed = check(location, list(regressors), default_prior, model, method, prior)
     kept, dropped = _varying(regressors if parsed.trend else {})
-    ranges = complete_prior(_of_model(default_prior, location, parsed, kept), prior)
+    of_model = _of_model(default_prior, location, parsed, kept)
+    ranges = complete_prior(of_model, {k: v for k, v in (prior or {}).items() if not _left_out(k, dropped)})
     table = LikelihoodTable(members.curves, ln_reference)
     notes = {
         **members.describe(),
@@ -93,14 +90,37 @@ def infer(
     )
 
 
+def check(
+    location: str,
+    regressors: list[str],
+    default_prior: Mapping[str, Range],
+    model: str,
+    method: str,
+    prior: Mapping[str, Range] | None,
+) -> Model:
+    """Return the model of a name; ConfigError for what cannot be inferred, before any halo is looked at."""
+    parsed = parse(model)
+    if method not in METHODS:
+        raise ConfigError(f"unknown method {method!r}{suggest(method, list(METHODS))}")
+    if method == "grid" and (parsed.trend or parsed.kernel == "mixture"):
+        raise ConfigError(f"model {model!r} has too many parameters for method 'grid'; use method 'nuts'")
+    complete_prior(_of_model(default_prior, location, parsed, regressors if parsed.trend else []), prior)
+    return parsed
+
+
 def _varying(regressors: Mapping[str, Array]) -> tuple[dict[str, Array], list[str]]:
     """Return the regressors that vary over the haloes, and the names of those that do not."""
     kept = {name: values for name, values in regressors.items() if np.ptp(values) > _SPREAD}
     return kept, [name for name in regressors if name not in kept]
 
 
+def _left_out(name: str, dropped: list[str]) -> bool:
+    """Return whether a prior belongs to a trend that is left out."""
+    return any(name.endswith(f"_{regressor}") for regressor in dropped)
+
+
 def _of_model(
-    default: Mapping[str, Range], location: str, model: Model, regressors: Mapping[str, Array]
+    default: Mapping[str, Range], location: str, model: Model, regressors: Iterable[str]
 ) -> dict[str, Range]:
     slopes = [f"{stem}_{name}" for stem in (location, "ln_scatter") for name in regressors]
     prior = {name: default[name] for name in (location, "scatter", *slopes)}

@@ -92,6 +92,13 @@ def check_plugins(config: CampaignConfig, source: str) -> None:
             _named(f"{source}: bins.{name}.function", load_object, binning.function)
     for name, analysis in config.analyses.items():
         _named(f"{source}: analyses.{name}.options", check_options, analysis.method, analysis.options)
+    from clmassmod import bias, ensemble
+
+    for key, module, part in (
+        ("ensemble", ensemble, config.ensemble),
+        ("compare", bias, config.compare),
+    ):
+        _named(f"{source}: {key}", module.check, part.model, part.method, part.prior)
 
 
 def _named(where: str, check: Any, *arguments: Any) -> None:

@@ -209,3 +209,23 @@ def test_arviz_gets_all_draws(population):
         data = bias.fit(made.fits, made.truth, method=method).to_arviz()
         assert data.posterior["scatter"].shape == (4, 1000)
         assert data.posterior.attrs["model"] == "constant"
+
+
+def test_wrong_models_are_refused_before_any_halo_is_looked_at():
+    bias.check("trend", "nuts", {"ln_bias_z": (-1.0, 1.0)})
+    ensemble.check("student", "grid", {"student_nu": (2.0, 30.0)})
+    for module, arguments, message in (
+        (bias, ("trend", "grid", {}), "use method 'nuts'"),
+        (bias, ("constant", "grid", {"ln_bias_z": (-1.0, 1.0)}), "no parameter 'ln_bias_z'"),
+        (ensemble, ("trends", "nuts", {}), "did you mean 'trend'"),
+        (ensemble, ("constant", "grid", {"mean_ln_mass": (33.0, 32.0)}), "not below"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            module.check(*arguments)
+
+
+def test_prior_of_a_trend_that_does_not_vary_is_no_mistake(population):
+    made = population(n=40, seed=12)
+    prior = {"ln_bias_z": (-1.0, 1.0), "ln_bias_mass": (-1.0, 1.0)}
+    post = bias.fit(made.fits, made.truth, model="trend", method="nuts", prior=prior)
+    assert "ln_bias_mass ~ U(-1, 1)" in post.metadata["prior"]
