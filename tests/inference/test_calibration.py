@@ -12,13 +12,16 @@ import pytest
 from lenses import empty_profile, make_tables, model_signal
 
 from clmassmod import bias
+from clmassmod.config import RadialBins
 from clmassmod.core.calibration import coverage, rank_test
 from clmassmod.core.gridstats import cumulative
 from clmassmod.core.miscentring import miscentring
 from clmassmod.core.projected import Projected
+from clmassmod.core.units import ARCMIN_RAD
 from clmassmod.fitters import scan
 from clmassmod.fitters.likelihood import LensModel, observable
-from clmassmod.records import HaloFit
+from clmassmod.measure import measure
+from clmassmod.records import HaloFit, HaloInfo, SourceCatalog
 
 pytestmark = pytest.mark.inference
 
@@ -209,3 +212,38 @@ def test_control_cut_point_estimates():
     print(f"mean ratio {whole.value:.3f} +- {whole.error:.3f}, of positive masses {cut.value:.3f}")
     assert abs(whole.value - mean) < 3.5 * whole.error
     assert cut.value > mean + 4 * cut.error
+
+
+def noiseless_catalogue(model, empty, mass, n, rng):
+    """Return n galaxies from 0.3 to 2.5 Mpc with the exact shear of a halo; noise is in the weights alone."""
+    r, phi = np.sqrt(rng.uniform(0.3**2, 2.5**2, n)), rng.uniform(0.0, 2.0 * np.pi, n)
+    ones = np.ones(n)
+    at = replace(empty, radius_mpc=r, value=0 * r, error=ones, beta_s=0.6 * ones, beta_s2=0.36 * ones)
+    g = model_signal(model, at, mass)
+    per_mpc = 1.0 / (empty.d_lens_mpc * ARCMIN_RAD)
+    return SourceCatalog(
+        HaloInfo("h", 0.3), per_mpc * r * np.cos(phi), per_mpc * r * np.sin(phi),
+        -g * np.cos(2 * phi), -g * np.sin(2 * phi), ones, 0.6 * ones, ones,
+        empty.d_lens_mpc, empty.sigma_crit_inf_msun_mpc2, 0.25,
+    )  # fmt: skip
+
+
+def test_control_equal_count_bins_at_low_density(tables):
+    """Few galaxies make equal-count bins wide: the shear at their mean radius is not their mean shear."""
+    model, empty = LensModel.build(tables, concentration="duffy08"), empty_profile(tables)
+    off = {}
+    for label, bins in (
+        ("linear bins", RadialBins(n=10)),
+        ("equal counts, effective radius", RadialBins(n=5, spacing="equal_count")),
+        ("equal counts, mean radius", RadialBins(n=5, spacing="equal_count", radius="mean")),
+    ):
+        rng = np.random.default_rng(8)
+        ratios = []
+        for _ in range(60):
+            profile = measure(noiseless_catalogue(model, empty, 1e15, 100, rng), (0.3, 2.5), bins)
+            ratios.append(scan.fit(profile, model).summary["mass_ml_msun"] / 1e15)
+        off[label], error = float(np.mean(ratios)) - 1.0, float(np.std(ratios) / np.sqrt(60))
+        print(f"{label}: mass off by {100 * off[label]:+.2f} +- {100 * error:.2f} %")
+    assert abs(off["linear bins"]) < 0.003
+    assert abs(off["equal counts, effective radius"]) < 0.02
+    assert off["equal counts, mean radius"] > 0.03
