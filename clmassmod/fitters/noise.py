@@ -10,7 +10,8 @@ Structure (Hoekstra 2003, MNRAS 339, 1155): bins i, j of a halo's profiles have 
 g the mean of J2(ell theta) over an annulus, P the convergence power before the bin's sources and f the
 observable of a unit shear. Bins with the same sources have the same P and the formula is exact in Limber's
 approximation; for bins of different samples the geometric mean is an upper limit, since all of them lie
-behind the same structure. Shears are taken for reduced shears.
+behind the same structure (12 % too large for planes at redshifts 0.8 and 1.4). Shears are taken for reduced
+shears.
 
 Scatter: C_ij = s^2 m_i m_j exp(-|ln(r_i / r_j)| / l), m the profile of a halo of a reference mass. One of
 the fitted mass itself would make haloes that scatter upwards noisier and so bias their mean; with a fixed one
