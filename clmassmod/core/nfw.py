@@ -27,6 +27,7 @@ _SERIES_MASS = 0.02
 
 _ARTANH = np.asarray(1.0 / (2.0 * np.arange(10) + 3.0))  # (h - 1) / t = sum t^k / (2 k + 3)
 _CENTRAL = np.cumprod(np.concatenate([[1.0], (2.0 * np.arange(1, 11) - 1.0) / (2.0 * np.arange(1, 11))]))
+_MASS_TERMS = np.array([(-1.0) ** k * (k - 1.0) / k for k in range(2, 12)])
 _LOG_TERMS = _CENTRAL[1:]  # coefficients of x^(2 k) ln(2 / x) in (a - ln(2 / x)) / x^2
 _RATIONAL_TERMS = np.array(
     [sum(_CENTRAL[k - j] * _CENTRAL[j] / (2.0 * j) for j in range(1, k + 1)) for k in range(1, 11)]
@@ -77,9 +78,10 @@ def shapes(x: ArrayLike) -> tuple[Array, Array]:
 def mass_shape(x: ArrayLike) -> Array:
     """Return ln(1 + x) - x / (1 + x), the enclosed mass in units of 4 pi rho_s r_s^3."""
     x = np.asarray(x, dtype=float)
-    value = np.log1p(x) - x / (1.0 + x)
-    k = np.arange(2.0, 12.0)
-    series = x * x * polynomial(np.asarray((-1.0) ** k * (k - 1.0) / k), np.minimum(x, 1.0))
+    value = np.asarray(np.log1p(x) - x / (1.0 + x))
+    if not np.any(x < _SERIES_MASS):
+        return value
+    series = x * x * polynomial(_MASS_TERMS, np.minimum(x, 1.0))
     return np.asarray(np.where(x < _SERIES_MASS, series, value))
 
 

@@ -45,9 +45,11 @@ def reduced_shear(
     beta_s2 = np.asarray(beta_s2, dtype=float)
     ratio = np.divide(beta_s2, beta_s, out=np.zeros(np.broadcast_shapes(beta_s.shape, beta_s2.shape)),
                       where=beta_s > 0)  # fmt: skip
-    kappa = np.asarray(sigma_msun_mpc2, dtype=float) / sigma_crit_inf_msun_mpc2
-    gamma = np.asarray(delta_sigma_msun_mpc2, dtype=float) / sigma_crit_inf_msun_mpc2
-    return np.asarray(beta_s * gamma / (1.0 - ratio * kappa))
+    # few and in-place operations: arrays of all masses and nuisance parameters are large
+    denominator = np.asarray(sigma_msun_mpc2, dtype=float) * (ratio / sigma_crit_inf_msun_mpc2)
+    denominator = np.subtract(1.0, denominator, out=denominator if denominator.ndim else None)
+    shear = np.asarray(delta_sigma_msun_mpc2, dtype=float) * (beta_s / sigma_crit_inf_msun_mpc2)
+    return np.asarray(np.divide(shear, denominator))
 
 
 def exact_reduced_shear(
