@@ -27,7 +27,7 @@ Flags = NDArray[np.bool_]
 
 MASS_UNIT_MSUN = 1e14
 _LEAST_MASS = 1e-6  # in that unit: where a mass changes sign, no profile is computed closer to zero
-_STARTS_MSUN = np.concatenate([-np.geomspace(2e13, 8e15, 12), np.geomspace(2e13, 8e15, 12)])
+_STARTS_MSUN = np.geomspace(2e13, 8e15, 12)  # and their negatives
 
 
 def fit(
@@ -136,20 +136,24 @@ class _Problem:
 
     def residuals(self, parameters: Array) -> Array:
         """Return whitened residuals (set, bin + parameter); those of flat priors are zero."""
-        signal, _ = self.signal(parameters)
-        prior = (parameters - self.centre) / self.sd
-        return np.concatenate([self.target - self.data.whiten(signal), prior], axis=1)
+        return self._with_priors(self.data.whiten(self.signal(parameters)[0]), parameters)
+
+    def _with_priors(self, whitened: Array, parameters: Array) -> Array:
+        return np.concatenate([self.target - whitened, (parameters - self.centre) / self.sd], axis=1)
 
     def linearise(self, point: Array) -> tuple[Array, Array]:
         """Return residuals (row,) and their derivatives (row, parameter) at a point, by one-sided steps."""
         step = 1e-6 * np.maximum(np.abs(point), 0.1)
         step = np.where(point + step > self.high, -step, step)
-        values = self.residuals(np.vstack([point, point + np.diag(step)]))
+        n = len(point)
+        points = np.tile(point, (n + 1, 1))
+        points[np.arange(1, n + 1), np.arange(n)] += step
+        values = self.residuals(points)
         return values[0], ((values[1:] - values[0]) / step[:, np.newaxis]).T
 
     def start(self) -> Array:
         """Return the best of a few masses of either sign, other parameters at the centre of their priors."""
-        masses = np.clip(_STARTS_MSUN / MASS_UNIT_MSUN, self.low[0], self.high[0])
+        masses = np.minimum(_STARTS_MSUN / MASS_UNIT_MSUN, self.high[0])
         points = np.tile(self.centre, (len(masses), 1))
         points[:, 0] = masses
         if "ln_c" in self.names:
@@ -159,7 +163,13 @@ class _Problem:
             )
             points = np.tile(points, (3, 1))
             points[:, 1] = np.repeat([near[0], self.centre[1], near[1]], len(masses))
-        best: Array = points[np.argmin(np.sum(self.residuals(points) ** 2, axis=1))]
+        mirrored = points.copy()
+        mirrored[:, 0] *= -1.0
+        whitened = self.data.whiten(self.signal(points)[0])  # that of -M is its negative
+        both = (self._with_priors(whitened, points), self._with_priors(-whitened, mirrored))
+        cost = np.sum(np.square(both), axis=2)
+        sign, place = np.unravel_index(np.argmin(cost), cost.shape)
+        best: Array = (points, mirrored)[sign][place]
         return best
 
 
@@ -181,27 +191,28 @@ def _minimise(problem: _Problem, max_steps: int = 60, tolerance: float = 1e-3) -
     residual, jacobian = problem.linearise(point)
     cost = float(residual @ residual)
     converged = False
-    while steps < max_steps and not converged:
+    while steps < max_steps:
         steps += 1
         gradient, normal = jacobian.T @ residual, jacobian.T @ jacobian
         free = ~_held(problem, point, gradient)
         if not free.any():
             converged = True
             break
-        matrix = normal[np.ix_(free, free)]
-        scale = np.maximum(np.diag(matrix), 1e-300)
+        matrix = normal if free.all() else normal[np.ix_(free, free)]
+        scale = np.maximum(matrix.diagonal(), 1e-300)
         move = np.zeros_like(point)
         move[free] = -np.linalg.solve(matrix + damping * np.diag(scale), gradient[free])
         trial = np.clip(point + move, problem.low, problem.high)
         small = float(np.max(np.abs(trial - point)[free] * np.sqrt(scale))) < tolerance
+        if small:  # the derivatives at its start are as good as those at its end
+            point, converged = trial, True
+            break
         new_residual, new_jacobian = problem.linearise(trial)
         new_cost = float(new_residual @ new_residual)
         if new_cost <= cost:
-            converged = small
             point, residual, jacobian, cost = trial, new_residual, new_jacobian, new_cost
             damping = max(damping / 10.0, 1e-12)
         else:
-            converged = small
             damping = min(damping * 10.0, 1e12)
     free = ~_held(problem, point, jacobian.T @ residual)
     return _Found(
@@ -231,8 +242,8 @@ def _result(problem: _Problem, found: _Found, prior: MassPrior) -> HaloFit:
     signal, concentration = (part[0] for part in problem.signal(found.point[np.newaxis]))
     errors = np.sqrt(np.diag(found.covariance))
     mass, error = MASS_UNIT_MSUN * float(found.point[0]), MASS_UNIT_MSUN * float(errors[0])
-    cost = float(np.sum(problem.residuals(found.point[np.newaxis])[0] ** 2))
     residual = problem.target - data.whiten(signal)
+    cost = float(residual @ residual + np.sum(((found.point - problem.centre) / problem.sd) ** 2))
     zero = float(problem.target @ problem.target)
     ln_like = _normal_likelihoods(problem, mass, error)
     names = [{"mass": "mass_msun", "ln_c": "ln_concentration"}.get(n, n) for n in problem.names]
