@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from clmassmod.config.base import Model
-from clmassmod.config.sources import Sources
+from clmassmod.config.sources import Pairs, Sources
 
 
 class ProfileScatter(Model):
@@ -33,9 +33,16 @@ class Noise(Model):
         description="their redshifts, which it is computed for; null: a plane at the profile's own beta_s",
     )
     profile_scatter: ProfileScatter | None = None
+    error_factor: Pairs | None = Field(
+        None,
+        description="pairs of lens redshift and factor of the profiles' errors, linear between them and "
+        "constant beyond; for tables whose one shape noise does not hold at every redshift",
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.sources is not None and not self.large_scale_structure:
             raise ValueError("sources belong to large_scale_structure: true, which is not asked for")
+        if self.error_factor is not None and any(factor <= 0 for _, factor in self.error_factor):
+            raise ValueError("error_factor: factors must be above 0")
         return self

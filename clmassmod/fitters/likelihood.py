@@ -130,7 +130,7 @@ class LensModel:
         """Return the usable bins of profiles of one halo, with all of their noise."""
         if self.noise is noises.NONE:
             return prepare(as_profiles(profiles))
-        return prepare(as_profiles(profiles), partial(self.noise.covariance, self))
+        return prepare(self.noise.scaled(as_profiles(profiles)), partial(self.noise.covariance, self))
 
     @property
     def primary(self) -> str:

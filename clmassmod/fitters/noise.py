@@ -21,7 +21,7 @@ the weights of the radii do not depend on the data.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,6 +120,13 @@ class NoiseTerms:
         """What a result file says of it."""
         return {} if self.noise is None else {"noise": self.noise.model_dump(mode="json", exclude_none=True)}
 
+    def scaled(self, profiles: tuple[ShearProfile, ...]) -> tuple[ShearProfile, ...]:
+        """Return the profiles with errors that the analysis asks for."""
+        if self.noise is None or self.noise.error_factor is None:
+            return profiles
+        z, factor = np.array(self.noise.error_factor).T
+        return tuple(replace(p, error=p.error * np.interp(p.halo.z, z, factor)) for p in profiles)
+
     def covariance(self, model: LensModel, profiles: tuple[ShearProfile, ...], used: Used) -> Array | None:
         """Return the covariance of the used bins of all profiles of a halo, (bin, bin).
 
@@ -128,14 +135,17 @@ class NoiseTerms:
         FitError
             If structure needs the sources' ``beta_s`` and a profile has none.
         """
-        if self.noise is None or not any(u.any() for u in used):
+        terms = self.noise
+        if terms is None or not any(u.any() for u in used):
+            return None
+        if not terms.large_scale_structure and terms.profile_scatter is None:
             return None
         n = sum(int(u.sum()) for u in used)
         total = np.zeros((n, n))
-        if self.noise.large_scale_structure:
-            total += _structure(self.noise.sources, model, profiles, used)
-        if self.noise.profile_scatter is not None:
-            total += _scatter(self.noise.profile_scatter, model, profiles, used)
+        if terms.large_scale_structure:
+            total += _structure(terms.sources, model, profiles, used)
+        if terms.profile_scatter is not None:
+            total += _scatter(terms.profile_scatter, model, profiles, used)
         return total
 
 

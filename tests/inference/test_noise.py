@@ -326,6 +326,24 @@ def test_goodness_of_fit_of_profiles_that_scatter(tables, signal_model):
     assert np.mean(ratio["without"]) > 2.0
 
 
+def test_errors_that_change_with_redshift(tables, signal_model):
+    profile = joint(tables, signal_model)[0]  # at z = 0.3
+    model = model_of(tables, {**SURVEY, "error_factor": [[0.2, 1.2], [0.4, 0.8], [0.6, 0.5]]})
+    plain = model_of(tables, SURVEY)
+    assert scan.fit(profile, model).ln_like["200c"] == pytest.approx(scan.fit(profile, plain).ln_like["200c"])
+    model = model_of(tables, {"error_factor": [[0.1, 2.0], [0.2, 1.5]]})
+    wide = scan.fit(replace(profile, error=1.5 * profile.error), signal_model)
+    got = scan.fit(profile, model)
+    assert got.ln_like["200c"] == pytest.approx(wide.ln_like["200c"], rel=1e-12)
+    assert curvefit.fit(profile, model).summary["mass_err_msun"] == pytest.approx(
+        curvefit.fit(replace(profile, error=1.5 * profile.error), signal_model).summary["mass_err_msun"]
+    )
+    with pytest.raises(ConfigError, match="factors must be above 0"):
+        model_of(tables, {"error_factor": [[0.1, 0.0]]})
+    with pytest.raises(ConfigError, match="must increase"):
+        model_of(tables, {"error_factor": [[0.2, 1.0], [0.1, 1.0]]})
+
+
 def test_annuli_without_edges():
     from clmassmod.records import HaloInfo, ShearProfile
 

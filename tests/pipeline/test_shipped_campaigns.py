@@ -120,6 +120,8 @@ def test_cosmodc2_agrees_with_an_independent_calculation(root, shared):
     campaign = run(config)
     assert len(list((campaign.folder / "fits/shape").glob("*.h5"))) == 4199
     rows, with_structure = summary(campaign, "shape"), summary(campaign, "shape_lss")
+    with h5py.File(campaign.population_file("full_noise")) as handle:
+        z_of_fit, chi2, dof = (handle[k][:] for k in ("z", "summary/chi2", "summary/dof"))
     with h5py.File(shared / "data/cosmodc2_halos.h5") as handle:
         data = {name: handle[name][:].astype(float) for name in handle}
     before = cosmology.getCurrent().name if cosmology.current_cosmo is not None else None
@@ -140,6 +142,9 @@ def test_cosmodc2_agrees_with_an_independent_calculation(root, shared):
             print(f"with structure: {lss['ln_bias']}, {lss['scatter']}")
             assert float(lss["scatter"]) < 0.75 * float(row["scatter"])
             assert float(row["ln_bias"]) < float(lss["ln_bias"]) < 0.05
+            # the fits are as good as the noise says, to 0.02 of sampling error and 3 % in the errors
+            inside = (z_of_fit >= lo) & (z_of_fit < hi)
+            assert chi2[inside].sum() / dof[inside].sum() == pytest.approx(1.0, abs=0.08)
     finally:
         if before is not None:
             cosmology.setCosmology(before)
