@@ -95,7 +95,7 @@ def measure(
         beta_s2=np.where(few, 0.0, mean_beta2),
         d_lens_mpc=catalog.d_lens_mpc,
         sigma_crit_inf_msun_mpc2=catalog.sigma_crit_inf_msun_mpc2,
-        covariance=_structure(catalog, used, bins, tables, mean_beta) if bins.structure else None,
+        covariance=_structure(catalog, used, bins, tables) if bins.structure else None,
         edges_mpc=used.edges,
     )
 
@@ -187,19 +187,20 @@ def _bootstrap(used: _Used, samples: int, rng: np.random.Generator) -> Array:
     return error
 
 
-def _structure(
-    catalog: SourceCatalog, used: _Used, bins: RadialBins, tables: Tables | None, mean_beta: Array
-) -> Array:
+def _structure(catalog: SourceCatalog, used: _Used, bins: RadialBins, tables: Tables | None) -> Array:
     if tables is None:
         raise ConfigError("radial_bins.structure: the covariance of structure needs the campaign's tables")
-    known = np.isfinite(used.z) & (used.weight > 0)
+    weight, unit = used.weight, np.ones(used.n_bins)
+    if bins.observable == "delta_sigma":
+        # the mean of gamma Sigma_crit, weighted by w beta^2, is one of gamma weighted by w beta
+        with np.errstate(divide="ignore", invalid="ignore"):
+            weight = np.where(used.beta_s > 0, used.weight / used.beta_s, 0.0)
+            sums = bin_sums(used.place, used.n_bins, weight, used.weight)
+            unit = catalog.sigma_crit_inf_msun_mpc2 * np.where(sums[1] > 0, sums[0] / sums[1], 0.0)
+    known = np.isfinite(used.z) & (weight > 0)
     if not known.any():
         raise ConfigError(
             f"radial_bins.structure: halo {catalog.halo.halo_id!r} has no source redshifts, which it needs"
         )
-    covariance = tables.lss_covariance(used.edges, catalog.halo.z, used.z[known], used.weight[known])
-    if bins.observable == "delta_sigma":
-        with np.errstate(divide="ignore"):
-            critical = catalog.sigma_crit_inf_msun_mpc2 / np.where(mean_beta > 0, mean_beta, np.inf)
-        covariance = covariance * np.outer(critical, critical)
-    return covariance
+    covariance = tables.lss_covariance(used.edges, catalog.halo.z, used.z[known], weight[known])
+    return np.asarray(covariance * np.outer(unit, unit))
