@@ -49,7 +49,8 @@ def reduced_shear(
     denominator = np.asarray(sigma_msun_mpc2, dtype=float) * (ratio / sigma_crit_inf_msun_mpc2)
     denominator = np.subtract(1.0, denominator, out=denominator if denominator.ndim else None)
     shear = np.asarray(delta_sigma_msun_mpc2, dtype=float) * (beta_s / sigma_crit_inf_msun_mpc2)
-    return np.asarray(np.divide(shear, denominator))
+    in_place = shear.ndim > 0 and shear.shape == denominator.shape
+    return np.asarray(np.divide(shear, denominator, out=shear if in_place else None))
 
 
 def exact_reduced_shear(
