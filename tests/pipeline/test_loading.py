@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 
 from clmassmod.cosmology import Cosmology, environment
 from clmassmod.errors import ConfigError, ReaderError
+from clmassmod.records import HaloInfo, SourceCatalog
 from clmassmod.steps.observables import distances
 from clmassmod.utils import (
     from_clmm,
@@ -287,7 +288,42 @@ def test_clusters_of_clmm(halo, monkeypatch):
 def test_round_trip_through_clmm(halo):
     clmm = pytest.importorskip("clmm")
     columns = {"r_mpc": RADIUS_MPC, "gt": halo.g_t, "err": 0.1 * halo.g_t}
-    found = record(load_gamma_theta(columns, z=Z, halo_id="a", columns={"z_source": 1.0}))
-    data = to_clmm(found)
+    loaded = load_gamma_theta(columns, z=Z, halo_id="a", columns={"z_source": 1.0})
+    data = to_clmm(loaded, cosmology=COSMOLOGY)
     assert isinstance(data, clmm.GCData)
     assert_allclose(data["gt"], halo.g_t)
+    back = record(from_clmm(data))
+    for name in ("radius_mpc", "value", "error", "beta_s", "beta_s2"):
+        assert_allclose(getattr(back, name), getattr(record(loaded), name), rtol=1e-12)
+    surface = {"r_mpc": RADIUS_MPC, "ds_msun_mpc2": halo.delta_sigma_msun_mpc2, "err": np.ones(10)}
+    data = to_clmm(record(load_delta_sigma(surface, z=Z, halo_id="a")))
+    assert_allclose(record(from_clmm(data)).value, halo.delta_sigma_msun_mpc2)
+
+
+def test_galaxies_have_the_same_shear_in_clmm(monkeypatch):
+    """CLMM's frame has x towards west; a wrong sign of x makes its tangential shear vanish."""
+    angle = np.linspace(0.1, 6.2, 40)
+    g_t, distance = 0.07, 5.0  # arcmin
+    galaxies = SourceCatalog(
+        HaloInfo("a", Z),
+        *(distance * np.cos(angle), distance * np.sin(angle)),
+        *(-g_t * np.cos(2 * angle), -g_t * np.sin(2 * angle)),
+        *(np.ones(40), np.full(40, 0.6), np.ones(40)),
+        d_lens_mpc=900.0,
+        sigma_crit_inf_msun_mpc2=2e15,
+        shape_noise=0.0,
+    )
+    seen = {}
+    fake = types.SimpleNamespace(
+        GCData=lambda columns, meta: dict(columns), GalaxyCluster=lambda *a: seen.update(a[4]) or a
+    )
+    monkeypatch.setitem(sys.modules, "clmm", fake)
+    to_clmm(galaxies)
+    phi = np.arctan2(seen["dec"], -seen["ra"])  # clmm.dataops, flat sky, "euclidean"
+    assert_allclose(-seen["e1"] * np.cos(2 * phi) - seen["e2"] * np.sin(2 * phi), g_t)
+    monkeypatch.undo()
+    clmm = pytest.importorskip("clmm")
+    cluster = to_clmm(galaxies)
+    assert isinstance(cluster, clmm.GalaxyCluster)
+    cluster.compute_tangential_and_cross_components()
+    assert_allclose(cluster.galcat["et"], g_t, rtol=1e-4)
