@@ -8,7 +8,7 @@ at zero.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -125,6 +125,11 @@ class LensModel:
             terms,
             {**described, **terms.description},
         )
+
+    def without_noise(self) -> LensModel:
+        """Return the same model of data whose errors have all of the noise."""
+        described = {k: v for k, v in self.description.items() if k != "noise"}
+        return replace(self, noise=noises.NONE, description=described)
 
     def prepare(self, profiles: ShearProfile | Sequence[ShearProfile]) -> FitData:
         """Return the usable bins of profiles of one halo, with all of their noise."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,8 +12,7 @@ from numpy.typing import ArrayLike
 from clmassmod.bins import FittedProfile, fitted_profile
 from clmassmod.core.massdef import threshold_density_msun_mpc3
 from clmassmod.errors import ConfigError, FitError
-from clmassmod.fitters.noise import NONE
-from clmassmod.readers.observed import new_axes
+from clmassmod.readers.observed import logarithmic, new_axes
 from clmassmod.records import Array, ShearProfile
 from clmassmod.registry import suggest
 from clmassmod.stack import (
@@ -155,7 +153,7 @@ class StackTools:
         z: Array = np.array([profile.halo.z for profile in self._profiles()])
         profile = stacked_profile(made, z, session.tables)
         # the noise of one halo is not that of a mean of many, whose bootstrap error has all of it
-        single = replace(session.model, noise=NONE)
+        single = session.model.without_noise()
         model = member_model(single, made, z) if mean_over_members else single
         call = session.call
         analysis = call.config.origin.analysis
@@ -173,12 +171,12 @@ class StackTools:
         made = self.stacks[method]
         axes = new_axes(ax)
         axes.errorbar(made.position, made.value, made.error, fmt="o")
+        logarithmic(axes)
         if method == "wScaling":
             axes.axhline(1.0, color="0.6", lw=0.8)
-            axes.set(xscale="log", xlabel="x = r / r_s", ylabel="F")
+            axes.set(xlabel="x = r / r_s", ylabel="F")
         else:
             axes.set(
-                xscale="log",
                 yscale="log",
                 xlabel="radius [Mpc]",
                 ylabel="excess surface density [Msun / Mpc2]",

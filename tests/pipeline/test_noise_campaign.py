@@ -73,5 +73,8 @@ def test_notebook(tmp_path):
     for halo_id in ids:
         plain, noisy = (load_fit(folder_of(f) / f"{halo_id}.h5") for f in ("plain", "noisy"))
         assert noisy.summary["mass_err_msun"] > 1.01 * plain.summary["mass_err_msun"]
+    massmod.stackTools.stack(np.linspace(0.5, 2.5, 5), method="woScaling", error="bootstrap")
+    stacked = massmod.stackTools.fit_stack("scan", {"concentration": 4, "noise": noise}, "stack")
+    assert "noise" not in load_fit(folder_of("stack") / f"{stacked.halo_id}.h5").metadata
     with pytest.raises(ConfigError, match="sources belong to"):
         massmod.fit_mass_profiles("scan", {"noise": {**noise, "large_scale_structure": False}})
