@@ -28,6 +28,7 @@ from clmassmod.records import Array
 DISTRIBUTIONS = ("fixed", "rayleigh", "gamma")
 
 _INNERMOST = 1e-4  # of the smallest radius: what lies inside is extrapolated in ln d
+_CUSP = 1e-8  # the same where circles of one fixed offset pass the halo's centre closer than that
 _ANGLES = 64
 _OFFSETS = 32  # in each of three panels
 _BLOCK = 200
@@ -151,7 +152,11 @@ def _distribution(radius: Array, distribution: str, scale: float) -> tuple[Array
 
 
 def _operator(radius: Array, offsets: Array, weights: Array, step: float) -> Miscentring:
-    low = np.log(_INNERMOST * radius.min())
+    innermost = _INNERMOST * radius.min()
+    if offsets.shape[1] == 1:  # no mean over offsets smooths a cusp that the circle runs into
+        nearest = float(np.abs(radius - offsets[:, 0]).min())
+        innermost = float(np.clip(nearest, _CUSP * radius.min(), innermost))
+    low = np.log(innermost)
     n = int(np.ceil((np.log(radius.max() + offsets.max()) - low) / step)) + 3
     sigma, mean = np.zeros((len(radius), n)), np.zeros((len(radius), n))
     u, w = unit_nodes(_ANGLES)

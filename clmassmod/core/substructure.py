@@ -14,9 +14,10 @@ _NODES = 2049
 def draw_masses(fraction: float, smallest: float, largest: float, rng: np.random.Generator) -> Array:
     """Return masses of subhaloes in units of the host's, (subhalo,), falling.
 
-    The evolved mass function dN / d ln psi ~ psi^-0.78 exp(-50 psi^4) of van den Bosch & Jiang 2016
-    (MNRAS 458, 2870) for psi from ``smallest`` to ``largest``, normalised to hold ``fraction`` of the
-    host's mass on average.
+    dN / d ln psi ~ psi^-0.78 exp(-50 psi^4) for psi from ``smallest`` to ``largest``, normalised to hold
+    ``fraction`` of the host's mass on average. The form is that of the evolved mass function of Jiang & van
+    den Bosch 2016 (MNRAS 458, 2848, eq. 13); published slopes go from -0.78 to -0.86 (van den Bosch & Jiang
+    2016, MNRAS 458, 2870). Their relation between the fraction and a halo's age is left out.
     """
     ln_psi = np.linspace(np.log(smallest), np.log(largest), _NODES)
     psi = np.exp(ln_psi)

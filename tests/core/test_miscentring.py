@@ -1,6 +1,7 @@
 """Miscentred profiles against direct integrals over angle, radius and offset."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -105,6 +106,21 @@ def test_any_profile_keeps_its_mass(name, parameters):
     phi = np.pi * (np.arange(20000) + 0.5) / 20000
     want = surface(np.sqrt(0.4**2 + 0.1**2 - 0.08 * np.cos(phi))).sigma.mean()
     assert_allclose(fine.sigma, want, rtol=1e-6)
+
+
+@pytest.mark.parametrize("slope", [0.3, 0.6])
+def test_circle_through_a_cusp(slope):
+    """Where radius and fixed offset are equal the circle meets the centre, such as a steep gnfw's."""
+    p, radius = slope, 0.35
+    got = miscentring([0.1, radius, 2.0], "fixed", radius)(
+        lambda d: Projected(d**-p, (2.0 / (2.0 - p) - 1.0) * d**-p)
+    )
+    unit = (2.0 * radius) ** -p / math.sqrt(math.pi)  # means of powers of 2 R sin(phi / 2)
+    sigma = unit * math.gamma(0.5 - 0.5 * p) / math.gamma(1.0 - 0.5 * p)
+    mean = unit * 4.0 / (2.0 - p) * math.gamma(1.5 - 0.5 * p) / math.gamma(2.0 - 0.5 * p)
+    print(f"slope {p}: {got.sigma[1] / sigma - 1:.1e}, {got.delta_sigma[1] / (mean - sigma) - 1:.1e}")
+    assert_allclose(got.sigma[1], sigma, rtol=1e-3)  # 6e-3 where the grid ends at 1e-4 of the radius
+    assert_allclose(got.mean_sigma[1], mean, rtol=1e-5)
 
 
 def test_many_masses_at_once():
