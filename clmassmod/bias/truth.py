@@ -25,7 +25,7 @@ class Truth(Mapping[str, float]):
     masses_msun: Mapping[str, float]
     mass_definition: str | None = None
     source: str = "the truth"
-    bad: Mapping[str, float] = field(default_factory=dict)  # entries that are no masses
+    bad: Mapping[str, float] = field(default_factory=dict)  # entries that are no masses; NaN: no entry
 
     def __getitem__(self, halo_id: str) -> float:
         """Return the true mass of a halo [Msun]."""
@@ -89,7 +89,7 @@ def read_truth(
         {i: by_id[i] for i, ok in zip(ids, good, strict=True) if ok},
         mass_definition,
         str(path),
-        {i: by_id[i] for i, ok in zip(ids, good, strict=True) if not ok},
+        {i: by_id[i] for i, ok in zip(ids, good, strict=True) if not ok and not np.isnan(by_id[i])},
     )
 
 

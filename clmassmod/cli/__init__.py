@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        _warn(f"error: {where}{error.strerror or error}")
+        _warn("error: " + " ".join(f"{where}{error.strerror or error}".split()))  # HDF5's has several lines
         return 1
     except KeyboardInterrupt:
         _warn("interrupted")

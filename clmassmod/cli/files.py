@@ -81,6 +81,9 @@ def _retry(options: argparse.Namespace) -> None:
     from clmassmod.steps.status import forget_failures
 
     forgotten = forget_failures(Campaign.open(options.campaign), options.halo)
+    if not forgotten:
+        print("none of these haloes failed; nothing to try again")
+        return
     print(
         f"{len(forgotten)} haloes will be tried again by the next snakemake run: {', '.join(forgotten[:10])}"
     )

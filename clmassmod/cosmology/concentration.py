@@ -49,6 +49,7 @@ def _colossus_relation(model: str, definitions: tuple[str, ...], source: str) ->
     relation.__doc__ = f"Return the concentrations of {source}, as colossus computes them."
     relation.definitions = definitions  # type: ignore[attr-defined]
     relation.takes_cosmology = True  # type: ignore[attr-defined]
+    relation.takes_power_spectrum = True  # type: ignore[attr-defined]
     return relation
 
 
@@ -104,6 +105,12 @@ def load_relation(relation: str | float) -> Callable[..., Any]:
         return read_relation(Path(relation))
     function: Callable[..., Any] = CONCENTRATIONS.load(relation)
     return function
+
+
+def check_relation(cosmology: Cosmology, relation: str | float) -> None:
+    """Raise ConfigError where a relation is unusable, or needs a parameter that the cosmology lacks."""
+    if getattr(load_relation(relation), "takes_power_spectrum", False):
+        cosmology.require("sigma8", "ns", "Ob0", purpose=f"concentration relation {relation}")
 
 
 def concentration(

@@ -188,7 +188,8 @@ class ProfileTable:
             self._refuse(used & np.isinf(value.numbers()), value, "is infinite")
             if self.options.columns.weight is not None:
                 self._refuse(used & np.isnan(value.numbers()), value, "is NaN though its weight is not 0")
-        for name in ("radius", "value"):
+        weighted = self.options.columns.weight is not None
+        for name in ("radius", "value", *(["weight"] if weighted else [])):
             self._factor(name, 0.5)
 
     def _used(self) -> NDArray[np.bool_]:

@@ -116,6 +116,12 @@ def _check_truth(config: CampaignConfig, state: dict[str, Any], known: str | Non
     key = content_hash([truth.model_dump(), prints, state["halos_hash"]])
     if key != known:
         masses = read_truth_of(config)
+        wrong = [h for h in state["halo_ids"] if h in getattr(masses, "bad", {})]
+        if wrong:
+            raise TruthError(
+                f"{source}: truth: {path}: the true mass of {wrong[0]!r}, {masses.bad[wrong[0]]:g}, is no "
+                f"positive number ({len(wrong)} of {len(state['halo_ids'])} haloes); correct or drop it"
+            )
         missing = [h for h in state["halo_ids"] if h not in masses]
         if missing and not truth.allow_missing:
             named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
@@ -200,6 +206,7 @@ def _old_state(folder: Path) -> dict[str, Any]:
 def _list_halos(config: CampaignConfig, source: str) -> tuple[list[HaloInfo], dict[str, int], str]:
     simulation = config.simulation
     reader = open_reader(simulation, config.cosmology.build(), config.seed)
+    place = simulation.path or f"reader {simulation.reader!r}"
     halos = reader.halos()
     counts = {"in the simulation": len(halos), **getattr(reader, "left_out", {})}
     select = simulation.select
@@ -207,7 +214,7 @@ def _list_halos(config: CampaignConfig, source: str) -> tuple[list[HaloInfo], di
         missing = sorted(set(select.halo_ids) - {h.halo_id for h in halos})
         if missing:
             raise ConfigError(
-                f"{source}: simulation.select.halo_ids: {simulation.path} has no halo {missing[0]!r}"
+                f"{source}: simulation.select.halo_ids: {place} has no halo {missing[0]!r}"
                 + (f" nor {len(missing) - 1} others" if len(missing) > 1 else "")
             )
         wanted = set(select.halo_ids)
@@ -221,7 +228,7 @@ def _list_halos(config: CampaignConfig, source: str) -> tuple[list[HaloInfo], di
     if not halos:
         total = counts["in the simulation"]
         raise ConfigError(
-            f"{source}: simulation.select leaves none of the {total} haloes of {simulation.path}; widen it"
+            f"{source}: simulation.select leaves none of the {total} haloes of {place}; widen it"
         )
     return halos, counts, str(reader.kind)
 

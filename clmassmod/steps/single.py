@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import h5py
 
 from clmassmod.errors import ConfigError, StoreError
+from clmassmod.posterior import Posterior
 from clmassmod.records import HaloFit, ShearProfile, SourceCatalog
 from clmassmod.steps.halos import HaloFitter, Inputs, provenance_of
 from clmassmod.steps.paths import Campaign
-from clmassmod.store import load_catalog, load_fit, load_profile, save_fit
+from clmassmod.store import load_catalog, load_fit, load_posterior, load_profile, save_fit
 
 
 def file_kind(path: Path | str) -> str:
     """Return what kind of result a file says that it holds; StoreError if it is none of ours."""
     try:
         with h5py.File(path, "r") as handle:
+            if "provenance" in handle.attrs:  # of a posterior
+                return str(json.loads(handle.attrs["provenance"])["kind"])
             return str(handle["provenance"].attrs["kind"])
     except FileNotFoundError:
         raise StoreError(f"{path}: no such file") from None
-    except (OSError, KeyError):
+    except (OSError, KeyError, ValueError):
         raise StoreError(f"{path}: not a result file of clmassmod, or damaged") from None
 
 
@@ -60,6 +64,17 @@ def describe_fit(fit: HaloFit) -> list[str]:
     return lines
 
 
+def _describe_posterior(posterior: Posterior) -> list[str]:
+    lines = [f"posterior, {posterior.n_chains} chains"]
+    for name in posterior.names:
+        lo, hi = posterior.interval(0.68)[name]
+        lines.append(
+            f"  {name:24s} {posterior.mean[name]:.6g} ± {posterior.sd[name]:.3g}, 68 % [{lo:.6g}, {hi:.6g}]"
+        )
+    lines += [f"  {name:24s} {value}" for name, value in posterior.metadata.items()]
+    return lines + [f"  warning: {text}" for text in posterior.warnings]
+
+
 def show_file(path: Path | str) -> list[str]:
     """Return what a result file holds, in lines; the file is verified on the way."""
     kind = file_kind(path)
@@ -67,6 +82,8 @@ def show_file(path: Path | str) -> list[str]:
         fit = load_fit(path)
         head: dict[str, Any] = dict(fit.metadata.get("provenance", {}))
         return [*describe_fit(fit), *(f"  {k:24s} {v}" for k, v in head.items())]
+    if kind == "posterior":
+        return _describe_posterior(load_posterior(path))
     from clmassmod.store import read_tree
 
     return _outline(read_tree(path, kind), "")

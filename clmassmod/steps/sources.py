@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clmassmod.config import CampaignConfig, load_campaign
+from clmassmod.cosmology.concentration import check_relation
 from clmassmod.errors import ConfigError
 from clmassmod.fitters import check_options
 from clmassmod.registry import load_object
@@ -92,6 +93,9 @@ def check_plugins(config: CampaignConfig, source: str) -> None:
             _named(f"{source}: bins.{name}.function", load_object, binning.function)
     for name, analysis in config.analyses.items():
         _named(f"{source}: analyses.{name}.options", check_options, analysis.method, analysis.options)
+        relation = analysis.model.concentration
+        where = f"{source}: analyses.{name}.model.concentration"
+        _named(where, check_relation, config.cosmology.build(), relation)
     from clmassmod import bias, ensemble
 
     for key, module, part in (

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from clmassmod.errors import ConfigError
 from clmassmod.steps.paths import Campaign
 
 
@@ -62,7 +63,15 @@ def forget_failures(campaign: Campaign, halo_ids: list[str]) -> list[str]:
     ----------
     halo_ids : list of str
         Just these; empty: all that failed.
+
+    Raises
+    ------
+    ConfigError
+        Names a halo that the campaign does not have.
     """
+    unknown = sorted(set(halo_ids) - set(campaign.state["halo_ids"]))
+    if unknown:
+        raise ConfigError(f"{campaign.root}: no halo {', '.join(unknown)}; see {campaign.halos_file}")
     forgotten = []
     for failure in list(failures(campaign)):
         if not halo_ids or failure.halo_id in halo_ids:

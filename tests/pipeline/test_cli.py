@@ -82,6 +82,11 @@ def test_show_status_fit_and_report(capsys):
         assert again.read() == fit.read_bytes()
     assert main(["status", campaign.root]) == 0
     assert "6 done, 0 failed" in capsys.readouterr().out
+    assert main(["show", str(campaign.comparison_file("nfw", "all"))]) == 0
+    assert "ln_bias" in capsys.readouterr().out
+    assert main(["retry", campaign.root]) == 0
+    assert main(["retry", campaign.root, "nobody"]) == 2
+    assert "no halo nobody" in capsys.readouterr().err
     assert main(["report", "--campaign", campaign.root, "--print"]) == 0
     assert "report: " in capsys.readouterr().out
 
@@ -110,3 +115,12 @@ def test_no_traceback_and_light_imports():
     )
     assert done.returncode == 4
     assert done.stderr == "clmassmod: error: nowhere.h5: no such file\n"
+
+
+def test_several_lines_of_the_system_become_one(monkeypatch, capsys):
+    def full(path):
+        raise OSError(f"Can't write {path}\n, errno = 28, 'No space left on device'")
+
+    monkeypatch.setattr("clmassmod.steps.single.show_file", full)
+    assert main(["show", "x.h5"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1

@@ -217,6 +217,7 @@ def test_a_halo_without_usable_bin_is_recorded_and_counted():
         ({"halo_id": np.array(["../x", "b", "a", "c", "d"], dtype="S")}, ReaderError, "'../x'"),
         ({"m200c": None}, TruthError, "m200c"),
         ({"m200c": np.array([1e15, np.nan, 1e15, 1e15, 1e15])}, TruthError, "c1"),
+        ({"m200c": np.array([1e15, -1e15, 1e15, 1e15, 1e15])}, TruthError, "'c1', -1e+15, is no positive"),
     ],
 )
 def test_bad_tables_are_refused_before_any_job(changes, error, part, tmp_path):
@@ -239,6 +240,12 @@ def test_truncated_simulation_and_other_mistakes_are_refused_before_any_job(tmp_
     simulation = {**measured()["simulation"], "select": {"z": [1, 2]}}
     with pytest.raises(ConfigError, match=r"none of the 5 haloes"):
         prepare(measured(simulation=simulation))
+    units = {"columns": measured()["simulation"]["options"]["columns"], "units": {"weight": "Mpc"}}
+    with pytest.raises(ReaderError, match=r"'w'.*not of the dimension"):
+        prepare(measured(simulation={"reader": "profiles", "path": "t.h5", "options": units}))
+    analysis = {"radius_mpc": [0.5, 2], "model": {"concentration": "diemer19"}}
+    with pytest.raises(ConfigError, match=r"analyses\.a\.model\.concentration: cosmology\.sigma8"):
+        prepare(measured(analyses={"a": analysis}, cosmology={"H0": 70.0, "Om0": 0.3}))
     with pytest.raises(ConfigError, match=r"takes? no survey"):
         prepare(measured(surveys=small()["surveys"], analyses=small()["analyses"]))
     with pytest.raises(ConfigError, match="need a survey"):
@@ -256,3 +263,11 @@ def test_two_binnings_may_not_share_a_label(tmp_path):
     campaign = run(small(bins=bins), upto="fits")
     with pytest.raises(ConfigError, match=r"label 'snr0-5' is also one of bins\.a"):
         make_bins(campaign, "nfw", print)
+
+
+def test_true_mass_that_is_nan_is_missing_from_the_first_step_to_the_last():
+    table("t.h5", m200c=np.array([1e15, np.nan, 1e15, 1e15, 1e15]))
+    truth = {**measured()["truth"], "allow_missing": True}
+    row = summary(run(measured(truth=truth)))["all"]
+    assert row["n_no_truth"] == "1"
+    assert float(row["ln_bias_err"]) > 0
