@@ -47,6 +47,12 @@ class FittedProfile(NamedTuple):
         """Identifier shared by all projections of one halo."""
         return str(self.metadata.get("parent", self.halo_id))
 
+    def __repr__(self) -> str:
+        """Return the halo and its mass; the arrays are left out."""
+        mass = {k: self.mass[k] for k in ("mass_ml_msun", "mass_err_msun", "snr") if k in self.mass}
+        said = ", ".join(f"{k}={v:.4g}" for k, v in mass.items()) or self.metadata.get("reason", "")
+        return f"FittedProfile(halo_id={self.halo_id!r}, z={self.z:.4g}, {said}, loc={self.loc!r})"
+
 
 BinFunction = Callable[[list[FittedProfile]], Any]
 

@@ -32,6 +32,10 @@ class Marginal:
     x: Array | None = None
     density: Array | None = None
 
+    def __repr__(self) -> str:
+        """Return mean and standard deviation."""
+        return f"Marginal({self.name} = {self.mean:.5g} +- {self.sd:.2g})"
+
     def quantile(self, p: float) -> float:
         """Return the value below which the probability is ``p``."""
         if self.x is None or self.density is None:
@@ -95,6 +99,11 @@ class Posterior:
     warnings: tuple[str, ...] = ()
     diagnostics: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     metadata: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __repr__(self) -> str:
+        """Return each parameter's mean and standard deviation, and the warnings."""
+        said = [f"{name} = {m.mean:.5g} +- {m.sd:.2g}" for name, m in self.marginals.items()]
+        return f"<Posterior {', '.join(said)}{'; ' if self.warnings else ''}{'; '.join(self.warnings)}>"
 
     def __getattr__(self, name: str) -> Marginal:
         """Return the marginal of a parameter."""

@@ -48,6 +48,10 @@ class Comparison(NamedTuple):
     mass_dist_bias_samps: Array
     mass_dist_scatter_samps: Array
 
+    def __repr__(self) -> str:
+        """Return the number of haloes and the posterior's moments."""
+        return f"<Comparison of {len(self.likelihoods)} haloes: {self.posteriors!r}>"
+
 
 class HaloName(str):
     """The halo's id as text, which knows ``halo_id``, ``z`` and ``parent`` too; for truth functions."""

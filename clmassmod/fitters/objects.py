@@ -17,6 +17,11 @@ class GridFit(NamedTuple):
     ln_like: Mapping[str, Array]  # mass definition to (mass,), up to a constant
     summary: Mapping[str, float]
 
+    def __repr__(self) -> str:
+        """Return what is here, without the arrays."""
+        summary = ", ".join(f"{name}={value:.4g}" for name, value in self.summary.items())
+        return f"GridFit({len(self.mass_msun)} masses, {', '.join(self.ln_like)}; {summary})"
+
 
 class CurveFit(NamedTuple):
     """Least squares: best parameters, their covariance, and how well they fit."""

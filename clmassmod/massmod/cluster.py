@@ -31,6 +31,21 @@ from clmassmod.steps.saving import save_fits
 class CLMassMod(Data, Plots):
     """Masses of one cluster, or of all clusters of a stack or bin, step by step.
 
+    1. ``massmod = CLMassMod(clmm.utils.load_config("model.yaml"))``: cosmology and lens model.
+    2. ``massmod.obs_delta_sigma = clmm.utils.load_delta_sigma("clusters.ecsv")``: data, of any number of
+       clusters; kind, units and shape are checked now. ``print`` and ``.plot()`` show what was loaded.
+    3. ``massmod.stackTools.stack(presetX, "woScaling")``: optional, value, error and position (bin,) of
+       the mean profile, for edges (bin + 1,) in Mpc; "wScaling" in units of each cluster's NFW prediction.
+    4. ``profiles, fit_info = massmod.fit_mass_profiles("scan", {}, "fits")``: one mass [Msun] and one
+       likelihood a cluster, one file each; ``profiles[0].mass["mass_ml_msun"]``.
+    5. ``bins = clmm.utils.make_bins(profiles, my_function)``: lists of files, by your own function or by
+       ``clmm.utils.redshift_bins([0.2, 0.4, 0.6])`` and the like.
+    6. For each bin a new ``CLMassMod``: ``read(bins[0])``, then ``ensemble_fit({})``: median mass and
+       scatter of the bin, without any truth.
+    7. ``compare(truth)``: samples (draw,) of the bias M_lens / M_true and of its scatter.
+
+    Lengths are physical Mpc, masses Msun, angles of maps arcmin; no factor h anywhere.
+
     Parameters
     ----------
     model_info : mapping or path
@@ -40,20 +55,22 @@ class CLMassMod(Data, Plots):
     Attributes
     ----------
     obs_mass_map, obs_kappa_map : from ``utils.load_mass_map``, ``utils.load_kappa_map``
-        Maps, which the survey of ``model_info`` observes: mock galaxies, then profiles.
+        Maps (y, x), which the survey of ``model_info`` observes: mock galaxies, then profiles.
     obs_gamma_theta, obs_delta_sigma : from ``utils.load_gamma_theta``, ``utils.load_delta_sigma``
-        Profiles of reduced tangential shear and of excess surface density, used as they were measured.
-        Each takes one loaded object, a list of them, or a mapping of halo id to object. Several kinds are
-        fitted jointly; their halo ids and redshifts must agree. None takes an observable off again.
+        Profiles (bin,) of reduced tangential shear and of excess surface density [Msun / Mpc2], used as
+        they were measured. Each takes one loaded object, a list of them, or a mapping of halo id to
+        object. Several kinds are fitted jointly; their halo ids and redshifts must agree. None takes an
+        observable off again.
     catalogs : mapping of halo id to tuple of SourceCatalog
-        Mock galaxies of the maps (x, y in arcmin from the assumed centre, e1, e2, z_source …).
+        Mock galaxies (source,) of the maps: x, y in arcmin from the assumed centre, e1, e2, z_source …
     profiles : mapping of halo id to tuple of ShearProfile
         What is fitted, one an observable: radius [Mpc, physical], value and error (bin,), pure numbers
         for ``g_t`` and Msun / Mpc2 for ``delta_sigma``.
     fits : mapping of halo id to HaloFit
-        Of the last fit or read: ln L(data | ln M) on a grid of masses [Msun], summaries, chi squared.
+        Of the last fit or read: ln L(data | ln M) on a grid of masses (mass,) [Msun], summaries, chi
+        squared.
     stackTools : StackTools
-        ``stack(presetX, method)``.
+        ``stack(presetX, method)``, ``fit_stack``, ``plot``; see ``help(massmod.stackTools)``.
     clust_mass_dist, comparison : Posterior, Comparison
         Of the last ``ensemble_fit`` and ``compare``.
 
@@ -65,15 +82,11 @@ class CLMassMod(Data, Plots):
     Examples
     --------
     >>> import clmassmod as clmm  # doctest: +SKIP
-    >>> massmod = clmm.CLMassMod(clmm.utils.load_config("model.yaml"))  # doctest: +SKIP
-    >>> massmod.obs_delta_sigma = clmm.utils.load_delta_sigma("clusters.ecsv")  # doctest: +SKIP
-    >>> profiles, info = massmod.fit_mass_profiles("scan", {}, "fits")  # doctest: +SKIP
-    >>> profiles[0].mass["mass_ml_msun"]  # doctest: +SKIP
-    >>> bins = clmm.utils.make_bins(profiles, my_function)  # doctest: +SKIP
-    >>> one = clmm.CLMassMod(clmm.utils.load_config("model.yaml"))  # doctest: +SKIP
-    >>> one.read(bins[0])  # doctest: +SKIP
-    >>> one.ensemble_fit({}).mean_ln_mass.interval(0.68)  # doctest: +SKIP
-    >>> one.compare({"halo1": 3.1e14, "halo2": 5.5e14}).posteriors.bias.mean  # doctest: +SKIP
+    >>> model_info = clmm.utils.load_config("model.yaml")  # doctest: +SKIP
+    >>> bin_massmod = clmm.CLMassMod(model_info)  # doctest: +SKIP
+    >>> bin_massmod.read("fits/*.h5")  # doctest: +SKIP
+    >>> bin_massmod.ensemble_fit({}).mean_ln_mass.interval(0.68)  # doctest: +SKIP
+    >>> bin_massmod.compare({"halo1": 3.1e14, "halo2": 5.5e14}).posteriors.bias.mean  # doctest: +SKIP
     """
 
     def __init__(self, model_info: Mapping[str, Any] | str | Path) -> None:
@@ -122,12 +135,16 @@ class CLMassMod(Data, Plots):
         calc_method : str or callable
             "scan" (the exact likelihood on a grid, default), "curvefit" (least squares), "nuts" or "pymc"
             (sampling), a fitter's ``path/to/file.py:function``, or a function
-            ``fit(profiles, model, *, prior, rng) -> HaloFit``.
+            ``fit(profiles, model, *, prior, rng) -> HaloFit``: ``profiles`` is the halo's ShearProfile,
+            or a list of them where several observables are fitted; ``HaloFit.from_likelihood`` makes
+            the result. Further keywords of the function are keys of ``calc_params``.
         calc_params : mapping
             {} takes all from the configuration. Keys: ``mass_definition`` ("200c", "500c", "vir" …),
-            ``more_mass_definitions``, ``prior`` ("flat" in M or "log"), ``radius_mpc`` [lo, hi] physical,
-            ``radial_bins`` {n, spacing}, ``profile``, ``concentration`` (relation, number, or a function
-            c(mass_msun, z)), ``nuisance`` {concentration, miscentring, two_halo, shear_bias},
+            ``more_mass_definitions`` (list), ``prior`` ("flat" in M or "log"; of the summaries alone),
+            ``radius_mpc`` [lo, hi] physical, ``radial_bins`` {n, spacing} of profiles from maps,
+            ``profile``, ``concentration`` (relation such as "duffy08", number, or a function
+            c(mass_msun, z)), ``nuisance`` to marginalise over: {concentration: {scatter: 0.3},
+            miscentring: {scale_mpc: 0.2}, two_halo: {sd: 0.3}, shear_bias: {sd: 0.05}}, each optional;
             ``draws`` (of samplers), ``seed``, ``n_jobs`` (processes, -1: all cores), and the fitter's own.
         save_loc : path, optional
             Folder; each halo's file is written whole as soon as it is fitted. Called again, only haloes
@@ -139,7 +156,8 @@ class CLMassMod(Data, Plots):
         out_data_profiles : list of FittedProfile
             Named tuples (halo_id, z, mass, pdf, metadata, loc), in the order of the data: ``mass`` maps
             mass_ml_msun, mass_median_msun, mass_hdi68_lo_msun, snr … to numbers, ``pdf`` is the likelihood
-            as a density in mass (mass [Msun], density [1 / Msun]), ``loc`` the file.
+            as a density in mass (mass [Msun], density [1 / Msun]), each (mass,), ``loc`` the file. Where
+            ``metadata["status"]`` is "unusable", ``metadata["reason"]`` says why, and ``mass`` is empty.
         fit_info : mapping of halo id to the fitter's own object
             ``GridFit`` of scan, ``CurveFit`` (covariance, chi squared) of curvefit, ArviZ data of nuts.
 
@@ -209,13 +227,15 @@ class CLMassMod(Data, Plots):
         Parameters
         ----------
         calc_params : mapping
-            {} is fine. Keys: ``model``, ``method`` ("grid", "nuts"), ``prior`` {mean_ln_mass: [lo, hi],
-            scatter: [lo, hi]}, ``seed``, ``mass_definition``, ``select`` (function of a HaloFit).
+            {} is fine. Keys: ``model`` ("constant" or what ``help(clmm.ensemble.fit)`` names), ``method``
+            ("grid", "nuts"), ``prior`` {mean_ln_mass: [lo, hi], scatter: [lo, hi]}, ``seed``,
+            ``mass_definition``, ``select`` (function of a HaloFit).
 
         Returns
         -------
         Posterior
-            ``mean_ln_mass`` (ln of Msun) and ``scatter`` (of ln M), each with mean, sd, interval(p), samples.
+            ``mean_ln_mass`` (ln of Msun; its exponential is the median mass) and ``scatter`` (of ln M), each
+            with mean, sd, interval(p) and samples (draw,).
         """
         self._need_fits("ensemble_fit")
         options = _known(calc_params, ensemble.fit, "ensemble_fit", self._config.seed)
@@ -231,7 +251,8 @@ class CLMassMod(Data, Plots):
             Halo id to true mass [Msun]; an astropy or pandas table or a file (HDF5, FITS, ECSV, CSV) with
             columns halo_id and m200c (of the fits' mass definition); or a function of the halo id.
         calc_params : mapping
-            Keys: ``model``, ``method``, ``prior`` {ln_bias: [lo, hi], scatter: [lo, hi]}, ``seed``,
+            Keys: ``model`` ("constant" or what ``help(clmm.bias.fit)`` names), ``method`` ("grid", "nuts"),
+            ``prior`` {ln_bias: [lo, hi], scatter: [lo, hi]}, ``seed``,
             ``mass_definition`` (of the truth), ``select``, ``allow_missing``.
         **columns
             ``halo_id``, ``mass``: names of columns; ``unit``: "Msun" or "Msun/h".
@@ -239,8 +260,9 @@ class CLMassMod(Data, Plots):
         Returns
         -------
         Comparison
-            likelihoods (halo id to ln L against M / M_true), posteriors, mass_dist_bias_samps (draws of
-            b = M_lens / M_true, the median), mass_dist_scatter_samps (draws of sigma(ln M)).
+            likelihoods (halo id to ln L against M / M_true, (mass,)), posteriors (``.bias.mean``,
+            ``.scatter.interval(0.68)`` …), mass_dist_bias_samps (draw,) of b = M_lens / M_true, the
+            median, mass_dist_scatter_samps (draw,) of sigma(ln M).
 
         Raises
         ------
@@ -259,7 +281,13 @@ class CLMassMod(Data, Plots):
         return self.comparison
 
     def statistics(self) -> dict[str, Any]:
-        """Return the results in numbers: counts, quality of the fits, masses, ensemble and bias so far."""
+        """Return the results in numbers, as a dictionary of dictionaries.
+
+        ``n_halos``, ``n_usable`` and ``reasons`` of the others; ``chi2_per_dof``; ``summary``: median, p16
+        and p84 over the haloes of each estimate (masses in Msun); after ``ensemble_fit``: ``ensemble``;
+        after ``compare``: ``bias`` (mean, sd, interval_68 of each parameter) and ``calibration``
+        (coverage, tests and distribution of the pulls).
+        """
         self._need_fits("statistics")
         return statistics(self._fits, self.clust_mass_dist, self.comparison)
 

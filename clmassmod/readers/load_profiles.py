@@ -12,7 +12,7 @@ import numpy as np
 from clmassmod.config import build
 from clmassmod.errors import ConfigError, ReaderError
 from clmassmod.readers.columns import find_columns, suffix_unit
-from clmassmod.readers.observed import Kind, ObservedProfiles
+from clmassmod.readers.observed import Kind, ObservedProfiles, halo_of_file
 from clmassmod.readers.profiles import ProfilesOptions
 from clmassmod.readers.table import Column, Table, open_table
 
@@ -60,7 +60,7 @@ def load_profiles(
             "number or column for 'beta_s' with 'beta_s2', or 'beta' with 'beta2'"
         )
     if halo_id is not None or "halo_id" not in found:
-        name = halo_id or str(table.attributes.get("halo_id", table.path.name.partition(".")[0]))
+        name = halo_id or str(table.attributes.get("halo_id", halo_of_file(table.path)))
         table = _with_id(table, name, str(found["value"]))
         found["halo_id"] = "halo_id"
     data = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -114,6 +115,11 @@ class Observed:
             raise ReaderError(f"{self.source}: no halo {halo_id!r}") from None
 
 
+def halo_of_file(source: Path | str) -> str:
+    """Return the halo that a file's name stands for: all before its extension, as names hold points."""
+    return Path(Path(source).name.removesuffix(".gz")).stem
+
+
 def new_axes(ax: Any) -> Any:
     """Return the axes, or new ones; matplotlib is imported here and not before."""
     if ax is not None:
@@ -121,6 +127,17 @@ def new_axes(ax: Any) -> Any:
     from matplotlib import pyplot as plt
 
     return plt.subplots(layout="constrained")[1]
+
+
+def logarithmic(axes: Any) -> None:
+    """Make the x axis logarithmic, with labels at 1, 2 and 5 that do not run into each other."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    axis = axes.xaxis
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 class _ImagesReader(GridReader):
@@ -150,8 +167,6 @@ class ObservedMaps(Observed):
         return self._reader(self.options.model_copy(update={"check_cosmology": False}), _ANY)
 
     def _reader(self, options: GridOptions, cosmology: Cosmology) -> GridReader:
-        from pathlib import Path
-
         if self.images is not None:
             return _ImagesReader(self.images, options, cosmology)
         return GridReader(Path(self.source), options, cosmology, 0)
@@ -281,8 +296,8 @@ class ObservedProfiles(Observed):
         error = None if columns.error is None else self.table.columns[columns.error].numbers(row)
         axes.errorbar(r, value, error, fmt="o")
         axes.axhline(0.0, color="0.7", lw=0.8)
+        logarithmic(axes)
         axes.set(
-            xscale="log",
             xlabel=f"radius [{self._unit('radius')}]",
             ylabel=f"{self.options.observable} [{self._unit('value')}]",
             title=self.halo_ids[self._row(halo_id)],

@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from clmassmod import tables as tables_module
 from clmassmod.cosmology import Cosmology
-from clmassmod.errors import ConfigError
-from clmassmod.readers.observed import Kind, Observed
+from clmassmod.errors import ConfigError, ReaderError
+from clmassmod.readers.observed import Kind, Observed, halo_of_file
 from clmassmod.records import HaloInfo, LensingMap, ShearProfile
 from clmassmod.tables import Tables
 
@@ -139,9 +138,14 @@ def _sources(kind: Kind, item: Any, cosmology: Cosmology) -> Sources:
             f"assign it to obs_{item.kind}"
         )
     reader = item.open(cosmology)
-    prepared, tables = reader.prepare(), distances(cosmology)
+    tables = distances(cosmology)
     found: Sources = {}
-    for halo in reader.halos():
+    try:
+        prepared, halos = reader.prepare(), reader.halos()
+    except ReaderError as error:  # whose remedy is the workflow's
+        key = "set simulation.options.check_cosmology: false"
+        raise ReaderError(str(error).replace(key, "load with check_cosmology=False")) from None
+    for halo in halos:
         record = reader.read(halo, tables, prepared)
         profile = record if isinstance(record, ShearProfile) else None
         found[halo.halo_id] = Source(item, halo.halo_id, halo, record_digest(record), profile)
@@ -201,7 +205,7 @@ def _named_by_file(sources: Sources) -> bool:
     if len(sources) != 1:
         return False
     (source,) = sources.values()
-    return source.halo.halo_id == Path(source.observed.source).name.partition(".")[0]
+    return source.halo.halo_id == halo_of_file(source.observed.source)
 
 
 def _renamed(source: Source, halo: HaloInfo) -> Source:

@@ -354,6 +354,37 @@ def test_single_halos_named_by_their_files_join(info, tmp_path):
     fits, _ = made.fit_mass_profiles()
     assert [p.halo_id for p in fits] == ["c000"]
     assert fits[0].mass["n_bins"] == 20
+    _check_drawn_models(made, g, nfw(true[0], z[0]).delta_sigma_msun_mpc2)
+    again = clmm.CLMassMod(info)
+    made.save_mass_profiles("joint")
+    again.read("joint")
+    with pytest.raises(FitError, match=r"no 'delta_sigma' \(known: g_t\)"):
+        again.plot_profile(observable="delta_sigma")
+
+
+def _check_drawn_models(made, g_t, delta_sigma):
+    """The drawn model of each observable of a joint fit is near the expected of that observable alone."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    for observable, expected in (("g_t", g_t), ("delta_sigma", delta_sigma)):
+        axes = made.plot_profile(observable=observable)
+        (model,) = (line for line in axes.get_lines() if line.get_label() == "best model")
+        assert_allclose(model.get_ydata(), expected, rtol=0.05)  # noise of the mass: 2 %
+    plt.close("all")
+
+
+def test_names_of_files_may_hold_points(info, tmp_path):
+    rows = "radius_mpc,g_t,error\n1.0,0.05,0.01\n2.0,0.02,0.01\n"
+    for name in ("macs0429.6-0253", "macs0429.6-0254"):
+        (tmp_path / f"{name}.csv").write_text(rows)
+    loaded = [
+        clmm.utils.load_gamma_theta(f"macs0429.6-025{i}.csv", z=0.3, columns={"z_source": 1.0})
+        for i in (3, 4)
+    ]
+    assert [one.halo_ids for one in loaded] == [["macs0429.6-0253"], ["macs0429.6-0254"]]
 
 
 def test_wrong_assignments_are_refused_in_one_line(info, clusters, tmp_path):
@@ -521,6 +552,9 @@ def test_help_and_repr_say_what_to_do(massmod):
         assert name in text
     assert "obs_delta_sigma of 6" in repr(massmod)
     assert "6 haloes" in repr(massmod.obs_delta_sigma)
+    fits, info = massmod.fit_mass_profiles()
+    shown = [*fits, *info.values(), massmod.ensemble_fit(), massmod.compare(lambda _: 5e14)]
+    assert all(len(repr(one)) < 500 and "array" not in repr(one) for one in shown)
     assert isinstance(
         clmm.HaloFit.from_likelihood("a", 0.3, np.geomspace(1e14, 1e15, 9), -np.arange(9.0)), HaloFit
     )

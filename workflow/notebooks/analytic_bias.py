@@ -67,9 +67,11 @@ for name, relation in RELATIONS.items():
 fig, panels = plt.subplots(1, len(RANGES), figsize=(12, 3.5), sharey=True, layout="constrained")
 for axes, label in zip(panels, RANGES, strict=True):
     for name in RELATIONS:
-        axes.plot(true_mass, bias[name, label], "o-", label=name)
+        axes.plot(true_mass / 1e14, bias[name, label], "o-", label=name)
     axes.axhline(1.0, color="0.6", lw=0.8)
-    axes.set(xscale="log", xlabel="true M200c [Msun]", title=label)
+    axes.set(xscale="log", xlabel="true M200c [1e14 Msun]", title=label)
+    axes.set_xticks([2, 5, 10, 20], ["2", "5", "10", "20"])
+    axes.set_xticks([], minor=True)
 panels[0].set_ylabel("M_NFW / M_true")
 panels[0].legend()
 
