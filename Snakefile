@@ -46,6 +46,9 @@ try:
     )
 except ClmassmodError as error:
     sys.exit(f"clmassmod: {error}")  # an exception would be shown with a traceback
+except OSError as error:  # a folder that cannot be written, a file that cannot be read
+    where = f"{error.filename}: " if error.filename else ""
+    sys.exit("clmassmod: " + " ".join(f"{where}{error.strerror or error}".split()))
 
 
 include: "workflow/rules/common.smk"

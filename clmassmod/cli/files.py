@@ -59,6 +59,8 @@ def _pairs(text: str, option: str) -> dict[str, Any]:
         key, equals, value = part.partition("=")
         if not equals:
             raise ConfigError(f"{option}: expected KEY=VALUE, found {part!r}")
+        if key.strip() in pairs:
+            raise ConfigError(f"{option}: {key.strip()} is given twice")
         pairs[key.strip()] = _number_or_name(value.strip())
     return pairs
 

@@ -39,6 +39,7 @@ def test_predict_prints_csv(capsys):
         (["--mass-definition", "200x"], "200x"),
         (["--cosmology", "H0=70"], "Om0"),
         (["--cosmology", "H0=70,om=0.3"], "om"),
+        (["--cosmology", "H0=70,Om0=0.3,Om0=0.4"], "Om0 is given twice"),
         (["--radius", "1,b"], "--radius"),
         (["--radius", "-1"], "radi"),
         (["--z-source", "0.1"], "not behind"),

@@ -243,3 +243,13 @@ def test_damaged_mock_is_named_and_redone(complete, reference):
     run = complete.run()
     assert run.code == 0, run.screen
     assert complete.digests(*RESULTS) == reference.digests(*RESULTS)
+
+
+def test_folder_that_cannot_be_made_is_said_in_one_line(campaign):
+    (campaign.folder / "results").write_text("a file where the folder should be")
+    run = campaign.run()
+    assert run.code == 1
+    assert "Traceback" not in run.screen
+    assert "tree.py" not in run.screen
+    assert sum("clmassmod: " in line for line in run.screen.splitlines()) == 1
+    assert "results" in run.screen.split("clmassmod: ")[1]
