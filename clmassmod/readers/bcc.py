@@ -1,7 +1,8 @@
 """Reader `bcc`: ray-traced galaxies round one halo a file, as cut out of the Blind Cosmology Challenge.
 
 HDF5 with a compound dataset ``Cluster/Cluster`` (ra, dec, z, m200) of one row and another
-``Shear/Shear Catalog`` (ra, dec, z, gamma1, gamma2); angles in degrees.
+``Shear/Shear Catalog`` (ra, dec, z, gamma1, gamma2); angles in degrees. The column m200 is the true
+mass for a campaign whose ``truth`` names no table.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import numpy as np
 from pydantic import Field
 
 from clmassmod.config import Model
+from clmassmod.config.models import MassDefinition
 from clmassmod.core.sky import offsets_arcmin
 from clmassmod.cosmology import Cosmology
 from clmassmod.errors import ReaderError
 from clmassmod.readers.common import make_halos, missing_name, need_path
 from clmassmod.readers.hdf5 import dataset, load, open_hdf5
+from clmassmod.readers.units import mass_unit_msun
 from clmassmod.records import Array, HaloInfo, SourceCatalog
 from clmassmod.tables import Tables
 
@@ -31,6 +34,8 @@ class BccOptions(Model):
     behind_lens: float | None = Field(0.1, description="keep galaxies with z > z_lens + this; null: all")
     x_axis: Literal["east", "west"] = Field("east", description="direction in which gamma1 > 0 stretches")
     shear_sign: tuple[Literal[-1, 1], Literal[-1, 1]] = (1, 1)
+    mass_definition: MassDefinition = Field("200c", description="of m200, the true masses that files give")
+    mass_unit: str | None = Field(None, description="of m200, which the files do not state, such as 'Msun/h'")
     kappa: str | None = Field(
         None, description="column of convergence, which makes reduced shears; null: gamma is taken as it is"
     )
@@ -46,6 +51,7 @@ class Reader:
         self.path = need_path(path, "bcc")
         self.options = options
         self.cosmology = cosmology
+        self.truth_mass_definition = options.mass_definition
 
     @cached_property
     def _files(self) -> dict[str, Path]:
@@ -69,6 +75,15 @@ class Reader:
                 z.append(_columns(handle, _CLUSTER, ("ra", "dec", "z"), file)["z"][0])
                 _columns(handle, _SHEAR, ("ra", "dec", "z", "gamma1", "gamma2"), file, rows=slice(0, 1))
         return make_halos(self.path, list(self._files), z)
+
+    def truth(self) -> dict[str, float]:
+        """Return each halo's mass in Msun, of ``truth_mass_definition``; one of 0 or less is not known."""
+        unit = mass_unit_msun(self.options.mass_unit, self.path, self.cosmology.h)
+        masses = {}
+        for halo_id, file in self._files.items():
+            with open_hdf5(file) as handle:
+                masses[halo_id] = unit * float(_columns(handle, _CLUSTER, ("m200",), file)["m200"][0])
+        return {halo_id: mass for halo_id, mass in masses.items() if mass > 0}
 
     def prepare(self) -> dict[str, Array]:
         """Return nothing: each file stands alone."""

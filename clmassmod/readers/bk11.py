@@ -1,6 +1,7 @@
 """Reader `bk11`: lensing Jacobians of Becker & Kravtsov 2011 (ApJ 740, 25), one FITS table a halo.
 
 The first index of each matrix of 512 x 512 values runs along x, as the first index of the Jacobian does.
+The columns M200C and M500C are true masses for a campaign whose ``truth`` names no table.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from clmassmod.cosmology.model import line_of_sight_distance_mpc
 from clmassmod.errors import ReaderError
 from clmassmod.readers.common import make_halos, missing_name, need_path
 from clmassmod.readers.fits import open_fits
+from clmassmod.readers.units import mass_unit_msun
 from clmassmod.records import Array, HaloInfo, LensingMap
 from clmassmod.tables import Tables
 
@@ -35,6 +37,10 @@ class Bk11Options(Model):
         description="regular expression of file names; its group 'halo' is the id",
     )
     first_index: Literal["x", "y"] = Field("x", description="axis of the slower index of the matrices")
+    mass_definition: Literal["200c", "500c"] = Field("200c", description="of the true masses that files give")
+    mass_unit: str | None = Field(
+        None, description="of M200C and M500C, which the files do not state, such as 'Msun/h'"
+    )
 
 
 class Reader:
@@ -47,6 +53,7 @@ class Reader:
         self.path = need_path(path, "bk11")
         self.options = options
         self.cosmology = cosmology
+        self.truth_mass_definition = options.mass_definition
 
     @cached_property
     def _files(self) -> dict[str, Path]:
@@ -108,6 +115,16 @@ class Reader:
             0.5 * (a11 - a00) / share,
             -0.5 * (a01 + a10) / share,
         )
+
+    def truth(self) -> dict[str, float]:
+        """Return each halo's mass in Msun, of ``truth_mass_definition``; one of 0 or less is not known."""
+        column = f"M{self.truth_mass_definition.upper()}"
+        unit = mass_unit_msun(self.options.mass_unit, self.path, self.cosmology.h)
+        masses = {
+            halo_id: unit * float(_read(file, (column,))[column].flat[0])
+            for halo_id, file in self._files.items()
+        }
+        return {halo_id: mass for halo_id, mass in masses.items() if 0 < mass < math.inf}
 
     def _square(self, values: np.ndarray, name: str, file: Path) -> Array:
         n = math.isqrt(values.size)

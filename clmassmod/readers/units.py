@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -98,6 +99,22 @@ def parse_unit(text: str) -> Unit:
         **{k: int(powers[k]) for k in ("mass", "length", "angle", "h")},
         comoving=comoving,
     )
+
+
+def mass_unit_msun(text: str | None, source: Path, h: float) -> float:
+    """Return the unit of a simulation's true masses in Msun.
+
+    Raises
+    ------
+    ReaderError
+        Where none is given, or it is not one of mass.
+    """
+    if text is None:
+        raise ReaderError(
+            f"{source}: does not state the unit of its true masses; set simulation.options.mass_unit, "
+            "such as 'Msun/h', or give truth.path"
+        )
+    return parse_unit(text).to_internal(h, 0.0, mass=1)
 
 
 def _drop_comment(match: re.Match[str]) -> str:

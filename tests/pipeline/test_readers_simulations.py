@@ -137,7 +137,7 @@ def bk11(tmp_path, shear, tables, cosmology):
         "ZLENS": Z,
         "ZSOURCE": 1.0,
     }
-    numbers |= {"M200C": 1e14, "M500C": 1e14, "C200C": 4.0}
+    numbers |= {"M200C": 1e14, "M500C": 8e13, "C200C": 4.0}
     columns += [fits.Column(name, "D", array=[v]) for name, v in numbers.items()]
     path = tmp_path / "haloid12_zLens0.25_zSource1.0_0kpc.fit"
     fits.BinTableHDU.from_columns(columns).writeto(path)
@@ -153,6 +153,20 @@ def test_bk11(bk11, shear, cosmology, tables):
     exact = shear(*np.meshgrid(x, x))
     for found, wanted in zip((lensing.kappa_inf, lensing.gamma1_inf, lensing.gamma2_inf), exact, strict=True):
         assert_allclose(found, wanted, rtol=1e-4, atol=3e-7)  # the file has single precision, near 1
+
+
+def test_true_masses_of_the_files(bk11, bcc, cosmology):
+    it = reader("bk11", bk11, cosmology, mass_unit="Msun/h", mass_definition="500c")
+    assert it.truth_mass_definition == "500c"
+    assert it.truth() == {"12": pytest.approx(8e13 / cosmology.h)}
+    it = reader("bcc", bcc / "cluster_3.hdf5", cosmology, mass_unit="Msun")
+    assert it.truth() == {"cluster_3": 5e14}
+    for name, path in (("bk11", bk11), ("bcc", bcc / "cluster_3.hdf5")):
+        with pytest.raises(ReaderError, match=r"mass_unit, such as 'Msun/h', or give truth\.path"):
+            reader(name, path, cosmology).truth()
+    with fits.open(bk11, mode="update") as hdus:
+        hdus[1].data["M200C"] = -1.0  # not known
+    assert reader("bk11", bk11, cosmology, mass_unit="Msun/h").truth() == {}
 
 
 def test_bk11_bad_files(bk11, cosmology, tables):
