@@ -116,7 +116,9 @@ class RadialBins(Model):
     """Radial bins of a profile that is measured from galaxies."""
 
     n: int = Field(10, ge=1, le=1000, description="number of bins")
-    spacing: Literal["linear", "log", "equal_count"] = "linear"
+    spacing: Literal["linear", "log", "equal_count"] = Field(
+        "linear", description="edges equal in r, in ln r, or with as many galaxies in each bin"
+    )
     edges_mpc: Edges | None = Field(
         None, description="fixed edges instead of n and spacing; those inside radius_mpc are used"
     )
@@ -135,7 +137,7 @@ class RadialBins(Model):
     errors: Literal["analytic", "bootstrap"] = Field(
         "analytic", description="shape noise, or scatter of resamples"
     )
-    bootstrap_samples: int = Field(200, ge=20, le=100_000)
+    bootstrap_samples: int = Field(200, ge=20, le=100_000, description="resamples for errors 'bootstrap'")
     structure: bool = Field(False, description="covariance of structure along the line of sight is added")
 
 

@@ -70,7 +70,7 @@ class PhotoZ(Model):
 
     scatter: float = Field(0.0, ge=0, le=1, description="standard deviation of (z_phot - z) / (1 + z)")
     bias: float = Field(0.0, gt=-1, lt=1, description="mean of the same")
-    outlier_fraction: float = Field(0.0, ge=0, le=1)
+    outlier_fraction: float = Field(0.0, ge=0, le=1, description="of sources with a redshift from outlier_z")
     outlier_z: tuple[float, float] = Field(
         (0.0, 3.0), description="range of the outliers' redshifts, uniform"
     )
@@ -97,7 +97,7 @@ class Members(Model):
     """Cluster members among the sources: galaxies without shear that pass for background."""
 
     fraction: float = Field(gt=0, lt=20, description="members per background galaxy at the scale radius")
-    scale_mpc: float = Field(1.0, gt=0)
+    scale_mpc: float = Field(1.0, gt=0, description="radius at which 'fraction' holds")
     shape: Literal["exponential", "isothermal"] = Field(
         "exponential", description="exp(1 - r / scale), or scale / r"
     )
@@ -121,7 +121,7 @@ class Magnification(Model):
 class NoiseProfile(Model):
     """Measured noise: rows of r [Mpc], g_t, sigma, g_x, sigma_x, <beta>, <beta^2>, magnitude bin."""
 
-    path: str
+    path: str = Field(description="text file of the rows")
     bin_width_mpc: float = Field(0.1, gt=0, description="of the measured profile's bins")
     galaxies_per_bin: int = Field(
         200, ge=4, le=100_000, description="that the mock takes to sample the shear"
@@ -131,7 +131,7 @@ class NoiseProfile(Model):
 class Conditions(Model):
     """A list of real clusters' observations: cluster, zcluster, ndensity, beta, core, coreindex, xi."""
 
-    path: str
+    path: str = Field(description="text file; its first line, after #, names the columns")
     cluster: str | None = Field(
         None, description="observe all haloes as this one; null: as one drawn for each halo"
     )

@@ -30,7 +30,7 @@ class Centre(Model):
     parameters: dict[str, Any] = Field(default_factory=dict, description="the model's own parameters")
     fraction: float = Field(1.0, ge=0, le=1, description="of haloes that are off centre at all")
     z_power: float = Field(0.0, ge=-10, le=10, description="offsets grow as ((1 + z) / (1 + z_ref))^z_power")
-    z_ref: float = Field(0.0, ge=0)
+    z_ref: float = Field(0.0, ge=0, description="redshift at which the model's offsets hold as they are")
     alignment: float = Field(
         0.0,
         ge=-1,
