@@ -30,13 +30,28 @@ def _predict(options: argparse.Namespace) -> None:
         concentration=_number_or_name(options.concentration),
         mass_definition=options.mass_definition,
         z_lens=options.z_lens,
-        z_source=options.z_source,
+        z_source=_sources(options.z_source),
         radius_mpc=_numbers(options.radius, "--radius"),
         parameters=_pairs(",".join(options.parameter), "--parameter"),
     )
     lines = [",".join(columns._fields)]
     lines += [",".join(f"{value:.12g}" for value in row) for row in zip(*columns, strict=True)]
     print("\n".join(lines))
+
+
+def _sources(text: str) -> Any:
+    """Return a redshift, or the distribution that ``smail:alpha=2,beta=1.5,median_z=1`` names."""
+    value = _number_or_name(text)
+    if not isinstance(value, str):
+        return value
+    from clmassmod.core.sources import named_sources
+
+    name, _, parameters = text.partition(":")
+    pairs = _pairs(parameters, "--z-source")
+    try:
+        return named_sources(name, **pairs)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"--z-source: distribution {name!r}: {error}") from None
 
 
 def _numbers(text: str, option: str) -> list[float]:
@@ -122,7 +137,11 @@ def add_commands(commands: Any) -> None:
     predict.add_argument("--concentration", required=True, help="a number, or the name of a relation")
     predict.add_argument("--mass-definition", default="200c", help="200c, 500c, 200m, vir …")
     predict.add_argument("--z-lens", type=float, required=True)
-    predict.add_argument("--z-source", type=float, required=True)
+    predict.add_argument(
+        "--z-source",
+        required=True,
+        help="a redshift, or a distribution: chang13, desc_srd:year=Y1, smail:alpha=2,beta=1.5,median_z=1",
+    )
     predict.add_argument("--radius", required=True, help="physical radii with commas between them [Mpc]")
     predict.add_argument(
         "--cosmology", required=True, help="H0=70,Om0=0.3[,Ob0=0.05,sigma8=0.8,ns=0.96,w0=-1 …]"

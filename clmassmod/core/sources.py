@@ -20,6 +20,11 @@ from clmassmod.records import Array
 
 _NODES = {"smooth": 24, "piecewise": 6}
 _PANELS = 24
+_TAKES = {
+    "smail": "alpha, beta, and z0 or median_z (and z_max)",
+    "chang13": "no parameter but z_max",
+    "desc_srd": "year and z_max",
+}
 
 
 @dataclass(frozen=True)
@@ -105,9 +110,17 @@ def named_sources(name: str, **parameters: Any) -> SourceDistribution:
     Raises
     ------
     ConfigError
-        For an unknown name or year.
+        For an unknown name, year or parameter, or one that is missing.
     """
     z_max = float(parameters.pop("z_max", 10.0))
+    scale = {"z0", "median_z"} & set(parameters) or {"z0"}
+    takes = {"smail": {"alpha", "beta", *scale}, "chang13": set(), "desc_srd": {"year"}}.get(name, set())
+    if name in ("smail", "chang13", "desc_srd") and (
+        not set(parameters) <= takes or (name == "smail" and (len(scale) > 1 or not takes <= set(parameters)))
+    ):
+        raise ConfigError(
+            f"distribution {name} takes {_TAKES[name]}, found {', '.join(sorted(parameters)) or 'none'}"
+        )
     if name == "smail":
         median = parameters.pop("median_z", None)
         if median is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from clmassmod.core.miscentring import miscentring
 from clmassmod.core.profile import Profile
 from clmassmod.core.projected import Projected
 from clmassmod.core.shear import reduced_shear
+from clmassmod.core.sources import SourceDistribution, beta_statistics
 from clmassmod.cosmology.concentration import concentration as relation_concentration
 from clmassmod.cosmology.model import Cosmology, beta_s, environment
 from clmassmod.cosmology.structure import peak_height
@@ -25,7 +27,7 @@ EFFECTS = ("two_halo", "offset_mpc", "offset_distribution")
 
 
 class Prediction(NamedTuple):
-    """Columns of a predicted profile, (..., bin); lensing for the one source redshift."""
+    """Columns of a predicted profile, (..., bin); lensing for one source redshift or the mean of many."""
 
     radius_mpc: Array
     sigma_msun_mpc2: Array
@@ -42,7 +44,7 @@ def predict(
     concentration: float | str,
     mass_definition: str,
     z_lens: float,
-    z_source: float,
+    z_source: float | SourceDistribution,
     radius_mpc: ArrayLike,
     cosmology: Cosmology,
     parameters: Mapping[str, Any] | None = None,
@@ -60,7 +62,9 @@ def predict(
     mass_definition
         Of mass and concentration: "200c", "500c", "200m", "vir" …
     z_lens, z_source
-        Redshifts; ``z_source`` may be infinite.
+        Redshifts; ``z_source`` may be infinite, or a distribution of ``core.sources``: convergence and
+        shear are then means over all its sources, and the reduced shear follows from <beta_s> and
+        <beta_s^2>.
     radius_mpc
         Projected physical radii, (bin,).
     cosmology
@@ -114,12 +118,12 @@ def _profile(
         raise
 
 
-def _check(radius: Array, mass_msun: ArrayLike, z_lens: float, z_source: float) -> None:
+def _check(radius: Array, mass_msun: ArrayLike, z_lens: float, z_source: float | SourceDistribution) -> None:
     if radius.ndim != 1 or not radius.size or not np.all(np.isfinite(radius) & (radius > 0)):
         raise ConfigError("radii must be one or more finite numbers above 0 Mpc")
     if not np.all(np.isfinite(mass_msun) & (np.asarray(mass_msun) > 0)):
         raise ConfigError(f"a mass must be finite and above 0 Msun, found {mass_msun!r}")
-    if not z_source > z_lens:
+    if not isinstance(z_source, SourceDistribution) and not z_source > z_lens:
         raise ConfigError(f"the source at z = {z_source:g} is not behind the lens at z = {z_lens:g}")
 
 
@@ -152,9 +156,13 @@ def _lensing(
     sigma_crit_inf: float,
     cosmology: Cosmology,
     z_lens: float,
-    z_source: float,
+    z_source: float | SourceDistribution,
 ) -> Prediction:
-    b = float(beta_s(cosmology, z_source, z_lens))
+    if isinstance(z_source, SourceDistribution):
+        b, b2 = beta_statistics(z_source, z_lens, partial(beta_s, cosmology))
+    else:
+        b = float(beta_s(cosmology, z_source, z_lens))
+        b2 = b**2
     kappa, gamma = b * sigma / sigma_crit_inf, b * delta_sigma / sigma_crit_inf
-    g = reduced_shear(sigma, delta_sigma, sigma_crit_inf, b, b**2)
+    g = reduced_shear(sigma, delta_sigma, sigma_crit_inf, b, b2)
     return Prediction(np.broadcast_to(radius, sigma.shape), sigma, delta_sigma, kappa, gamma, g)

@@ -7,7 +7,8 @@ from scipy.integrate import quad
 
 from clmassmod.core.miscentring import miscentring
 from clmassmod.core.projected import Projected
-from clmassmod.cosmology import Cosmology, environment
+from clmassmod.core.sources import named_sources
+from clmassmod.cosmology import Cosmology, beta_s, environment
 from clmassmod.cosmology.predict import Prediction, predict
 from clmassmod.cosmology.two_halo import two_halo
 from clmassmod.errors import ConfigError
@@ -142,6 +143,25 @@ def test_infinitely_far_sources():
     got = predict("nfw", **{**HALO, "z_source": np.inf})
     sigma_crit = environment(COSMOLOGY, 0.25).sigma_crit_inf_msun_mpc2
     assert_allclose(got.kappa, got.sigma_msun_mpc2 / sigma_crit, rtol=1e-13)
+
+
+def test_distribution_of_sources():
+    """Against the exact mean over sources of beta_s and of the reduced shear to second order."""
+    sources = named_sources("smail", alpha=2.0, beta=1.5, median_z=0.9)
+    got = predict("nfw", **{**HALO, "z_source": sources})
+    far = predict("nfw", **{**HALO, "z_source": np.inf})
+
+    def mean(power):
+        def weighted(z):
+            return float(sources.density(np.array([z]))[0] * beta_s(COSMOLOGY, z, 0.25) ** power)
+
+        return quad(weighted, 0.25, 10, epsrel=1e-10, limit=200)[0]
+
+    norm = quad(lambda z: float(sources.density(np.array([z]))[0]), 0, 10, epsrel=1e-10, limit=200)[0]
+    b, b2 = mean(1) / norm, mean(2) / norm
+    assert_allclose(got.kappa, b * far.kappa, rtol=1e-8)
+    assert_allclose(got.gamma_t, b * far.gamma_t, rtol=1e-8)
+    assert_allclose(got.g_t, b * far.gamma_t / (1 - b2 / b * far.kappa), rtol=1e-8)
 
 
 def test_effects_are_those_of_their_modules():
