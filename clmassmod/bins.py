@@ -106,7 +106,17 @@ def by_edges(edges: Mapping[str, Sequence[float]]) -> BinFunction:
 
     Bins hold their lower edge, the last one its upper edge too. Labels are such as ``z0.2-0.4`` and
     ``z0.2-0.4_snr3-5``; empty bins are kept.
+
+    Raises
+    ------
+    ConfigError
+        For edges that do not increase.
     """
+    for name, values in edges.items():
+        if len(values) < 2 or np.any(np.diff(np.asarray(values, dtype=float)) <= 0):
+            raise ConfigError(
+                f"bins: edges of {name!r} must be two or more increasing numbers: {list(values)}"
+            )
 
     def function(profiles: list[FittedProfile]) -> dict[str, list[str]]:
         names = list(edges)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from clmassmod.core.gridstats import summarise
 from clmassmod.errors import ConfigError
 from clmassmod.fitters.marginal import SignedLikelihood
-from clmassmod.records import Array
+from clmassmod.records import Array, HaloFit
 
 MassPrior = Literal["flat", "log"]
 
@@ -48,6 +49,16 @@ def posterior_summary(mass_msun: Array, ln_like: Array, prior: MassPrior) -> dic
     names = ("median", "mode", "hdi68_lo", "hdi68_hi")
     summary = {f"mass_{name}_msun": v for name, v in zip(names, values, strict=True)}
     return {"mass_mean_msun": mean, **summary}
+
+
+def with_summary(fit: HaloFit, prior: MassPrior) -> HaloFit:
+    """Return a fit with estimates from its likelihood, where a fitter of the user's gave none."""
+    if fit.status != "ok" or fit.summary:
+        return fit
+    ln_like = fit.ln_like[fit.mass_definition]
+    like = np.exp(ln_like - ln_like.max())
+    found = {"mass_ml_msun": float(summarise(fit.mass_msun, like).mode)}
+    return replace(fit, summary={**found, **posterior_summary(fit.mass_msun, ln_like, prior)})
 
 
 def maximum(mass_msun: Array, ln_like_positive: Array, ln_like_negative: Array, ln_like_zero: float) -> Best:

@@ -7,6 +7,7 @@ A loaded object knows kind, units, identifiers and redshifts; it becomes physica
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -277,11 +278,23 @@ class ObservedProfiles(Observed):
         )
 
     def to_table(self) -> Any:
-        """Return an ``astropy.table.Table`` with the columns of the file; units as text in ``meta``."""
+        """Return an ``astropy.table.Table`` with the columns of the file, in its units or those given.
+
+        Units that astropy does not know, such as those with h or comoving lengths, are text in ``meta``.
+        """
+        from astropy import units as u
         from astropy.table import Table as AstropyTable
 
+        given, columns = self.options.units, self.options.columns
+        texts = {name: c.unit for name, c in self.table.columns.items() if c.unit}
+        texts |= {columns.radius: given.radius} if given.radius else {}
+        if given.value:
+            texts |= {name: given.value for name in (columns.value, columns.error, columns.cross) if name}
         table = AstropyTable({name: column.raw() for name, column in self.table.columns.items()})
-        table.meta["units"] = {name: c.unit for name, c in self.table.columns.items() if c.unit}
+        table.meta["units"] = texts
+        for name, text in texts.items():
+            with suppress(ValueError, TypeError):
+                table[name].unit = u.Unit(text)
         return table
 
     def plot(self, halo_id: str | None = None, ax: Any = None) -> Any:

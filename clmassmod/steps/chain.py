@@ -12,6 +12,7 @@ from clmassmod.config import Analysis, Survey, halo_rng
 from clmassmod.core.fields import LensingField
 from clmassmod.errors import ReaderError
 from clmassmod.fitters.likelihood import LensModel, select_bins
+from clmassmod.fitters.summary import with_summary
 from clmassmod.measure import measure
 from clmassmod.mock import observe
 from clmassmod.records import HaloFit, LensingMap, ShearProfile, SourceCatalog
@@ -86,7 +87,7 @@ def fit_profiles(
     rng = halo_rng(seed, first.halo.halo_id, f"fit/{name}")
     fit = fitter or FITTERS.load(analysis.method)
     result: HaloFit = fit(profiles, model, prior=analysis.prior, rng=rng, **analysis.options)
-    return result
+    return with_summary(result, analysis.prior)
 
 
 def provenance(campaign: str, config_hash: str, seed: int) -> dict[str, Any]:

@@ -546,6 +546,27 @@ def test_plots_return_axes(fitted):
     plt.close("all")
 
 
+def test_a_likelihood_of_the_users_gets_estimates(massmod):
+    def mine(profile, model, *, prior, rng, centre=5e14):
+        mass = np.geomspace(1e14, 2e15, 200)
+        return HaloFit.from_likelihood(
+            profile.halo.halo_id, profile.halo.z, mass, -((mass / centre - 1) ** 2) * 50
+        )
+
+    fits, _ = massmod.fit_mass_profiles(mine, {"centre": 6e14})
+    assert len(clmm.utils.make_bins(fits, clmm.utils.mass_bins([5e14, 7e14]))[0]) == N
+    for name in ("mass_ml_msun", "mass_median_msun"):
+        assert_allclose(fits[0].mass[name], 6e14, rtol=1e-3)
+    assert_allclose(fits[0].mass["mass_hdi68_hi_msun"], 6.6e14, rtol=2e-3)
+
+
+def test_tables_have_units_and_edges_increase(massmod):
+    table = massmod.obs_delta_sigma.to_table()
+    assert str(table["radius"].unit) == "Mpc"
+    with pytest.raises(ConfigError, match="edges of 'z' must be two or more increasing"):
+        clmm.utils.redshift_bins([0.4, 0.2])
+
+
 def test_help_and_repr_say_what_to_do(massmod):
     text = clmm.CLMassMod.__doc__
     for name in ("obs_mass_map", "Msun / Mpc2", "stackTools", "(bin,)", "load_config"):
