@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -110,7 +111,7 @@ def _profile(
         return model.projected(*arguments, **parameters)
     except TypeError as error:  # a parameter that the profile does not have, or text for a number
         given = ", ".join(f"{k}={v!r}" for k, v in parameters.items() if not callable(v))
-        raise ConfigError(f"profile {name}: {error} (parameters given: {given or 'none'})") from error
+        raise ConfigError(f"profile {name}: {_plain(error)} (parameters given: {given or 'none'})") from error
     except ConfigError as error:
         if "peak_height" in model.needs and "peak_height" not in parameters:
             hint = "it follows from cosmology.sigma8, cosmology.ns and cosmology.Ob0"
@@ -125,6 +126,16 @@ def _check(radius: Array, mass_msun: ArrayLike, z_lens: float, z_source: float |
         raise ConfigError(f"a mass must be finite and above 0 Msun, found {mass_msun!r}")
     if not isinstance(z_source, SourceDistribution) and not z_source > z_lens:
         raise ConfigError(f"the source at z = {z_source:g} is not behind the lens at z = {z_lens:g}")
+
+
+def _plain(error: TypeError) -> str:
+    """Return what Python says of arguments in words of parameters."""
+    text = str(error)
+    unknown = re.search(r"unexpected keyword argument (\S+)", text)
+    if unknown:
+        return f"has no parameter {unknown[1]}"
+    missing = re.search(r"missing \d+ required .*arguments?: (.*)", text)
+    return f"needs the parameter {missing[1]}" if missing else f"a parameter is not what it must be: {text}"
 
 
 def _number(effects: Mapping[str, Any], name: str) -> float:

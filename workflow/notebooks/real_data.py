@@ -25,12 +25,12 @@ REDSHIFTS = {
     "SPT-CLJ0559-5249": 0.609,
     "SPT-CLJ0615-5746": 0.972,
     "SPT-CLJ2040-5725": 0.930,
-    "SPT-CLJ2040-5726": 0.930,
     "SPT-CLJ2106-5844": 1.132,
     "SPT-CLJ2331-5051": 0.576,
     "SPT-CLJ2337-5942": 0.775,
     "SPT-CLJ2341-5119": 1.003,
     "SPT-CLJ2342-5411": 1.075,
+    "SPT-CLJ2359-5009": 0.775,
 }
 
 # %% [markdown]
@@ -78,25 +78,23 @@ massmod.plot_profile("SPT-CLJ0102-4915")
 # %% [markdown]
 # ## Stack
 #
-# Weak shears are noisy one by one; together they show a profile. SPT-CL J2040-5725 and -5726 are one
-# cluster under two names, which an ensemble must count once.
+# Weak shears are noisy one by one; together they show a profile.
 
 # %%
-once = clmm.CLMassMod(model_info)
-once.obs_gamma_theta = [load(cluster) for cluster in REDSHIFTS if cluster != "SPT-CLJ2040-5725"]
 edges = [0.5, 0.7, 0.9, 1.1, 1.3, 1.5]
-once.deltaSigma, once.errSigma, once.avgR = once.stackTools.stack(edges, "woScaling", error="bootstrap")
-once.stackTools.plot()
-stacked = once.stackTools.fit_stack()
+massmod.deltaSigma, massmod.errSigma, massmod.avgR = massmod.stackTools.stack(
+    edges, "woScaling", error="bootstrap"
+)
+massmod.stackTools.plot()
+stacked = massmod.stackTools.fit_stack()
 print(f"stack: M200c = {stacked.mass['mass_ml_msun']:.2e} +- {stacked.mass['mass_err_msun']:.1e} Msun")
 
 # %% [markdown]
 # ## The population, through every cluster's likelihood
 
 # %%
-locations = [p.loc for p in out_data_profiles if p.halo_id != "SPT-CLJ2040-5725"]
 bin_massmod = clmm.CLMassMod(model_info)
-bin_massmod.read(locations)
+bin_massmod.read([p.loc for p in out_data_profiles])
 clust_mass_dist = bin_massmod.ensemble_fit({})
 low, high = clust_mass_dist.mean_ln_mass.interval(0.68)
 print(f"median mass of the clusters: exp({low:.2f} to {high:.2f}) Msun")
