@@ -113,6 +113,11 @@ class HaloFitter:
         """The lens model, shared by all haloes."""
         return chain.lens_model(self.inputs.campaign.config.analyses[self.analysis], self.inputs.tables)
 
+    @cached_property
+    def _mock_hash(self) -> str:
+        campaign = self.inputs.campaign
+        return campaign.hash("mock", campaign.survey_of(self.analysis) or "")
+
     def profile(self, halo: HaloInfo) -> ShearProfile:
         """Return the profile of one halo, from its mock or as the simulation holds it."""
         campaign = self.inputs.campaign
@@ -127,7 +132,7 @@ class HaloFitter:
         if failed.is_file():
             reason = json.loads(failed.read_text(encoding="utf-8"))["reason"]
             raise FitError(f"no mock of survey {survey}: {reason}")
-        return load_catalog(campaign.mock_file(survey, halo_id), halo_id, campaign.hash("mock", survey))
+        return load_catalog(campaign.mock_file(survey, halo_id), halo_id, self._mock_hash)
 
     def measure(self, record: LensingMap | SourceCatalog | ShearProfile) -> ShearProfile:
         """Return the profile of a catalogue, or a profile itself, in the analysis' radial range."""
