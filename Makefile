@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long lint format clean
+.PHONY: help install demo test test-long lint docs format clean
 
 # The first Python of at least 3.11; name another with `make PYTHON=/path/to/python demo`.
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
@@ -23,10 +23,10 @@ $(INSTALLED): pyproject.toml envs/constraints.txt
 	@"$(PYTHON)" -c 'import ensurepip, venv' || { echo "$(PYTHON) cannot make environments; on Debian: apt install python3-venv" >&2; exit 1; }
 	@echo "== setting up .venv with $$("$(PYTHON)" --version), the versions of envs/constraints.txt"
 	"$(PYTHON)" -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable '.[test,lint,slurm]'
+	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable '.[test,lint,docs,slurm]'
 	@touch $@
 
-install: $(INSTALLED)  ## set up .venv: the package, Snakemake, tests and linters
+install: $(INSTALLED)  ## set up .venv: the package, Snakemake, tests, linters and Sphinx
 
 demo: $(INSTALLED)  ## run the campaign of config/default.yaml and print its biases
 	@echo "== running the campaign config/default.yaml; what is done already is not done again"
@@ -50,11 +50,16 @@ lint: $(INSTALLED)  ## check style, types, layers and the workflow
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
+docs: $(INSTALLED)  ## build the documentation: docs/_build/html/index.html
+	@echo "== building the documentation; a warning is an error"
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 format: $(INSTALLED)  ## format Python and Snakemake files
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
 clean:  ## remove what tools leave behind and the demo's results; other campaigns and .venv stay
 	@echo "== removing caches and results/default"
-	rm -rf results/default build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf results/default build dist docs/_build docs/reference/generated .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find clmassmod tests config workflow -name __pycache__ -prune -exec rm -rf {} +
