@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from matplotlib.figure import Figure
 
@@ -12,6 +13,7 @@ from clmassmod.report import binfigures, distribution, figures, style
 from clmassmod.report.inputs import AnalysisResult, ReportInput
 from clmassmod.report.summary import SummaryRow
 
+Section = Literal["results", "examples", "bins", "calibration"]  # in the order of the page
 MOST_BINS_TOGETHER = 24  # in one figure; beyond, one for each binning
 MOST_ON_PAGE = 12  # panels of one group; the others are files beside the page
 MOST_ANALYSES_ON_PAGE = 6  # with figures of their own on the page; the others have files
@@ -28,13 +30,15 @@ class Panel:
 
 @dataclass(frozen=True)
 class Group:
-    """Figures that belong together, of one ``analysis`` unless that is empty."""
+    """Figures that belong together in a section of the page, of one ``analysis`` unless that is empty."""
 
+    section: Section
     key: str
     title: str
     caption: str
     panels: Sequence[Panel]
     analysis: str = ""
+    wide: bool = False
 
     @property
     def on_page(self) -> Sequence[Panel]:
@@ -79,8 +83,11 @@ def _panel(figure: Figure, description: str, *name: str) -> Panel:
     return Panel(file_name(*name), description, style.to_svg(figure))
 
 
-def _of(analysis: AnalysisResult, kind: str, title: str, caption: str, panels: list[Panel]) -> Group:
-    return Group(file_name(kind, analysis.name), f"{title}: {analysis.name}", caption, panels, analysis.name)
+def _of(
+    analysis: AnalysisResult, section: Section, kind: str, title: str, caption: str, panels: list[Panel]
+) -> Group:
+    key, title = file_name(kind, analysis.name), f"{title}: {analysis.name}"
+    return Group(section, key, title, caption, panels, analysis.name)
 
 
 def _binnings(rows: Sequence[SummaryRow]) -> Iterator[tuple[str, list[SummaryRow]]]:
@@ -104,7 +111,7 @@ def _by_bin(rows: Sequence[SummaryRow]) -> Group:
         "Posterior medians and 68 % intervals, one line a bin. An open triangle is a 95 % upper limit: the "
         "scatter cannot be told from the lower edge of its prior."
     )
-    return Group("by-bin", "Results by bin", caption, panels)
+    return Group("results", "by-bin", "Results by bin", caption, panels, wide=True)
 
 
 def _trends(rows: Sequence[SummaryRow]) -> Group:
@@ -121,7 +128,7 @@ def _trends(rows: Sequence[SummaryRow]) -> Group:
         "Bias of each bin at the median true mass or redshift of its members; the thin bar spans them, the "
         "thick one is the 68 % interval."
     )
-    return Group("trends", "Bias against mass and redshift", caption, panels)
+    return Group("results", "trends", "Bias against mass and redshift", caption, panels, wide=True)
 
 
 def _relations(analysis: AnalysisResult) -> Group:
@@ -145,12 +152,7 @@ def _relations(analysis: AnalysisResult) -> Group:
         "band: the intrinsic scatter about it. The relation is fitted to the haloes' likelihoods, not to "
         "these points, so noise widens the cloud beyond the band."
     )
-    return Group(
-        file_name("relation-of", analysis.name),
-        f"Lensing mass against true mass: {analysis.name}",
-        caption,
-        panels,
-    )
+    return _of(analysis, "bins", "relation-of", "Lensing mass against true mass", caption, panels)
 
 
 def _distributions(analysis: AnalysisResult) -> Group:
@@ -172,7 +174,7 @@ def _distributions(analysis: AnalysisResult) -> Group:
         "Dashed: the lognormal population of lensing masses that the ensemble found. Line with band: the "
         "same population seen with the haloes' errors (taken as normal), to be compared with the histogram."
     )
-    return _of(analysis, "masses-of", "Masses of each bin", caption, panels)
+    return _of(analysis, "bins", "masses-of", "Masses of each bin", caption, panels)
 
 
 def _examples(analysis: AnalysisResult) -> Group:
@@ -191,4 +193,4 @@ def _examples(analysis: AnalysisResult) -> Group:
         "Tangential profile with the errors of the fit, the best-fit model through the fitted radii, "
         "and the cross component, which lensing leaves at zero."
     )
-    return _of(analysis, "profiles-of", "Example haloes", caption, panels)
+    return _of(analysis, "examples", "profiles-of", "Example haloes", caption, panels)

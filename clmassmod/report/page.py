@@ -68,7 +68,8 @@ def render(report: ReportInput, rows: Sequence[SummaryRow], found: Sequence[Grou
         csv_link=_data_link("text/csv", summary_csv(rows)),
         latex_link=_data_link("text/x-tex", summary_latex(rows)),
         compared=any(row.has_bias for row in rows),
-        groups=_groups([group for group in found if group.analysis in shown]),
+        groups=(on_page := _groups([group for group in found if group.analysis in shown])),
+        sections={group["section"] for group in on_page},
         n_analyses_left_out=len(report.analyses) - len(shown[1:]),
         selection=list(report.selection.items()),
         analyses=[content.analysis_counts(analysis) for analysis in report.analyses],
@@ -96,12 +97,13 @@ def _groups(found: Sequence[Group]) -> list[dict[str, Any]]:
     kinds = [group.key.partition("-of-")[0] for group in found]
     return [
         {
+            "section": group.section,
             "key": group.key,
             "title": group.title,
             "caption": group.caption,
             "n_left_out": group.n_left_out,
             "open": kind not in kinds[:i],
-            "wide": kind in ("by-bin", "trends"),
+            "wide": group.wide,
             "panels": [{"svg": _picture(panel)} for panel in group.on_page],
         }
         for i, (group, kind) in enumerate(zip(found, kinds, strict=True))
