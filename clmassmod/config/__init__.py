@@ -1,7 +1,8 @@
 """Configuration: pydantic models, loading with clear errors, seeds."""
 
 from clmassmod.config.base import Model
-from clmassmod.config.load import build, content_hash, json_schema, load_campaign, read_yaml
+from clmassmod.config.campaign import json_schema, load_campaign
+from clmassmod.config.load import build, content_hash, read_yaml
 from clmassmod.config.models import Analysis, Binning, CampaignConfig, DensityModel, RadialBins, Truth
 from clmassmod.config.seeds import halo_rng
 from clmassmod.config.survey import Centre, Footprint, Sources, Survey

@@ -12,7 +12,6 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from clmassmod.config.models import CampaignConfig
 from clmassmod.errors import ConfigError
 from clmassmod.registry import suggest
 
@@ -57,18 +56,18 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
 def build(model: type[M], data: Any, source: str = "configuration", prefix: str = "") -> M:
     """Return ``model`` built from plain data; ConfigError names each wrong key's path."""
     try:
-        return model.model_validate(_numbers(data))
+        return model.model_validate(numbers(data))
     except ValidationError as error:
-        lines = [_describe(model, detail, prefix) for detail in error.errors(include_url=False)]
+        lines = [describe(model, detail, prefix) for detail in error.errors(include_url=False)]
         raise ConfigError(f"{source}: " + "; ".join(dict.fromkeys(lines))) from None
 
 
-def _numbers(value: Any) -> Any:
+def numbers(value: Any) -> Any:
     """Turn strings such as 1e14, which YAML 1.1 does not take for a number, into floats."""
     if isinstance(value, dict):
-        return {k: _numbers(v) for k, v in value.items()}
+        return {k: numbers(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_numbers(v) for v in value]
+        return [numbers(v) for v in value]
     if isinstance(value, str) and value[:1] in "+-.0123456789" and "e" in value.lower():
         try:
             return float(value)
@@ -77,7 +76,8 @@ def _numbers(value: Any) -> Any:
     return value
 
 
-def _describe(model: type[BaseModel], detail: ErrorDetails, prefix: str) -> str:
+def describe(model: type[BaseModel], detail: ErrorDetails, prefix: str) -> str:
+    """Return what is wrong with one key of a model, named from ``prefix`` on."""
     where = ".".join([*([prefix] if prefix else []), *(str(part) for part in detail["loc"])]) or "(top level)"
     if detail["type"] == "extra_forbidden":
         return (
@@ -110,22 +110,7 @@ def _is_model(thing: Any) -> bool:
     return isinstance(thing, type) and issubclass(thing, BaseModel)
 
 
-def load_campaign(source: Path | str | dict[str, Any], name: str = "configuration") -> CampaignConfig:
-    """Return the checked configuration of a campaign from a YAML file or plain data."""
-    if isinstance(source, dict):
-        return build(CampaignConfig, source, name)
-    return build(CampaignConfig, read_yaml(source), str(source))
-
-
 def content_hash(data: Any) -> str:
     """Return a short hash of plain data, the same in every process and on every host."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":"), default=str)
     return sha256(text.encode()).hexdigest()[:16]
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON schema of a campaign's configuration, for editors."""
-    schema = CampaignConfig.model_json_schema()
-    schema["title"] = "clmassmod campaign"
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    return schema

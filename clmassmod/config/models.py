@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     Field,
     SerializerFunctionWrapHandler,
     model_serializer,
@@ -15,48 +12,13 @@ from pydantic import (
 )
 
 from clmassmod.config.base import Model
+from clmassmod.config.matrix import Matrix
 from clmassmod.config.noise import Noise
 from clmassmod.config.nuisance import Nuisance
 from clmassmod.config.survey import Survey
+from clmassmod.config.values import Edges, Interval, MassDefinition, Name, PositiveInterval
 from clmassmod.cosmology import Cosmology
-from clmassmod.registry import CONCENTRATIONS, FITTERS, PROFILES, READERS
-
-
-def _name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", text):
-        raise ValueError("a name holds letters, digits and . _ + - alone, and starts with a letter or digit")
-    return text
-
-
-def _interval(pair: tuple[float, float]) -> tuple[float, float]:
-    if not pair[0] < pair[1]:
-        raise ValueError(f"the lower end {pair[0]:g} is not below the upper end {pair[1]:g}")
-    return pair
-
-
-def _positive_interval(pair: tuple[float, float]) -> tuple[float, float]:
-    if not pair[0] > 0:
-        raise ValueError(f"the lower end {pair[0]:g} is not above 0")
-    return _interval(pair)
-
-
-def _edges(edges: list[float]) -> list[float]:
-    if len(edges) < 2 or any(b <= a for a, b in pairwise(edges)):
-        raise ValueError("edges must be two or more increasing numbers")
-    return edges
-
-
-Name = Annotated[str, AfterValidator(_name)]
-Interval = Annotated[tuple[float, float], AfterValidator(_interval)]
-PositiveInterval = Annotated[tuple[float, float], AfterValidator(_positive_interval)]
-Edges = Annotated[list[float], AfterValidator(_edges)]
-MassDefinition = Annotated[
-    str,
-    Field(
-        pattern=r"^(vir|[1-9][0-9]*[cm])$",
-        description="200c, 500c, 2500c, 200m, vir or any number with c or m",
-    ),
-]
+from clmassmod.registry import CONCENTRATIONS, FITTERS, PROFILES, READERS, suggest
 
 
 class CosmologyConfig(Model):
@@ -239,6 +201,13 @@ class Note(Model):
     above_z: float | None = Field(None, ge=0, description="it concerns bins that reach beyond this redshift")
 
 
+class Pair(Model):
+    """Two analyses of the same haloes, whose shift is known better than either if they share the noise."""
+
+    of: Name = Field(description="analysis")
+    against: Name = Field(description="analysis that its ln b is compared with")
+
+
 class Report(Model):
     """What the report shows."""
 
@@ -247,6 +216,14 @@ class Report(Model):
         default_factory=list, description="known limits of the input, shown with the results"
     )
     example_halos: int = Field(6, ge=0, le=100)
+    shifts: list[Pair] = Field(
+        default_factory=list,
+        description="pairs of analyses whose ln b is compared bin by bin, with the error of paired haloes",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_empty_shifts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {k: v for k, v in handler(self).items() if k != "shifts" or v}
 
 
 class CampaignConfig(Model):
@@ -258,13 +235,54 @@ class CampaignConfig(Model):
     simulation: Simulation
     truth: Truth | None = None
     surveys: dict[Name, Survey] = Field(default_factory=dict)
-    analyses: dict[Name, Analysis] = Field(min_length=1)
+    analyses: dict[Name, Analysis] = Field(min_length=1, description="none are needed beside a matrix")
+    matrix: Matrix | None = Field(None, description="further analyses: all combinations of named variants")
     bins: dict[Name, Binning] = Field(default_factory=dict, description="none: one bin 'all' alone")
     ensemble: Ensemble = Ensemble()
     compare: Compare = Compare()
     report: Report = Report()
     halos_per_job: int = Field(1, ge=1, description="haloes of one job; still one file a halo")
     allow_missing: int = Field(0, ge=0, description="go on with so many failed haloes")
+
+    def simulation_of(self, survey: str | None) -> Simulation:
+        """Return the simulation as a survey sees it: with the survey's own options of the reader."""
+        own = None if survey is None else self.surveys[survey].simulation_options
+        if not own:
+            return self.simulation
+        return self.simulation.model_copy(update={"options": {**self.simulation.options, **own}})
+
+    @property
+    def surveys_of_own_simulation(self) -> list[str]:
+        """Names of the surveys that see the haloes with options of the reader of their own."""
+        return [name for name, survey in self.surveys.items() if survey.simulation_options]
+
+    @model_serializer(mode="wrap")
+    def _without_the_matrix_analyses(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = handler(self)
+        if self.matrix is None:
+            data.pop("matrix", None)
+        elif "analyses" in data:  # the matrix says it all, and is made to analyses again when it is read
+            cells = self.matrix.cells()
+            data["analyses"] = {k: v for k, v in data["analyses"].items() if k not in cells}
+        return data
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        for name, survey in self.surveys.items():
+            if survey.draws_of is not None and survey.draws_of not in self.surveys:
+                known = ", ".join(self.surveys)
+                raise ValueError(f"surveys.{name}.draws_of: no survey {survey.draws_of!r} (known: {known})")
+        for i, pair in enumerate(self.report.shifts):
+            for key, name in (("of", pair.of), ("against", pair.against)):
+                if name not in self.analyses:
+                    raise ValueError(
+                        f"report.shifts.{i}.{key}: no analysis {name!r}{suggest(name, list(self.analyses))}"
+                    )
+            if pair.of == pair.against:
+                raise ValueError(f"report.shifts.{i}: {pair.of!r} against itself is no shift")
+        if (self.report.shifts or (self.matrix and self.matrix.reference)) and self.truth is None:
+            raise ValueError("report.shifts and matrix.reference compare biases, which need the key 'truth'")
+        return self
 
     @model_validator(mode="after")
     def _surveys_exist(self) -> Self:

@@ -15,9 +15,9 @@ from clmassmod.config.models import (
     CampaignConfig,
     CosmologyConfig,
     DensityModel,
-    PositiveInterval,
 )
 from clmassmod.config.survey import Footprint, Sources, Survey
+from clmassmod.config.values import PositiveInterval
 from clmassmod.errors import ConfigError
 from clmassmod.registry import suggest
 

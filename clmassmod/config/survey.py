@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from clmassmod.config.base import Model
 from clmassmod.config.footprint import Footprint
@@ -45,6 +52,10 @@ class Centre(Model):
         return self
 
 
+def _needs_keys_or_like(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["like"]}]
+
+
 def _one_or_more(value: Any) -> Any:
     return [value] if isinstance(value, dict | Footprint) else value
 
@@ -52,6 +63,22 @@ def _one_or_more(value: Any) -> Any:
 class Survey(Model):
     """A mock survey: a halo's lensing becomes a catalogue of source galaxies."""
 
+    model_config = ConfigDict(json_schema_extra=_needs_keys_or_like)
+
+    like: str | None = Field(
+        None,
+        description="survey whose keys hold where this one has none, and whose random draws it takes: the "
+        "same galaxies and noise, about its own centre",
+    )
+    draws_of: str | None = Field(
+        None,
+        description="survey whose random draws it takes; null: its own, or those of 'like'. Positions, "
+        "redshifts, shapes and so on are the same where the keys that they depend on are the same",
+    )
+    simulation_options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="options of the reader in place of the simulation's: the same haloes with other physics",
+    )
     density_per_arcmin2: float | None = Field(
         None,
         gt=0,
@@ -89,6 +116,12 @@ class Survey(Model):
     )
     shear_m: float = Field(0.0, gt=-1, lt=1, description="multiplicative shear bias put into the mock")
     shear_c: tuple[float, float] = Field((0.0, 0.0), description="additive shear bias put into the mock")
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # what a survey without these keys gave before they were there keeps its hash
+        unused = {"like", "draws_of", "simulation_options"}
+        return {k: v for k, v in handler(self).items() if v or k not in unused}
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

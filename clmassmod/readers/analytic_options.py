@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from clmassmod.config import Model
-from clmassmod.config.models import MassDefinition, PositiveInterval
+from clmassmod.config.values import MassDefinition, PositiveInterval
 from clmassmod.readers.halo_list import ListColumns
 from clmassmod.registry import PROFILES
 

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from clmassmod.config import Model
-from clmassmod.config.models import MassDefinition
+from clmassmod.config.values import MassDefinition
 from clmassmod.core.sky import offsets_arcmin
 from clmassmod.cosmology import Cosmology
 from clmassmod.errors import ReaderError

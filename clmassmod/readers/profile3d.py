@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import Field
 
 from clmassmod.config import Model
-from clmassmod.config.models import MassDefinition
+from clmassmod.config.values import MassDefinition
 from clmassmod.core.fields import CircularField, LensingField
 from clmassmod.core.interpolate import cubic
 from clmassmod.core.massdef import threshold_density_msun_mpc3

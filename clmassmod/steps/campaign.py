@@ -88,7 +88,10 @@ def _state(config: CampaignConfig, folder: Path, source: str) -> tuple[dict[str,
     outside = [
         prints[p]["sha256"] for p in (simulation.path, simulation.reader.rpartition(":")[0]) if p in prints
     ]
-    listing = content_hash([simulation.model_dump(), config.cosmology.model_dump(), seed, outside])
+    own = {s: config.simulation_of(s).model_dump() for s in config.surveys_of_own_simulation}
+    listing = content_hash(
+        [simulation.model_dump(), config.cosmology.model_dump(), seed, outside, *([own] if own else [])]
+    )
     state: dict[str, Any] = {"fingerprints": prints, "listing": listing}
     text = None
     if old.get("listing") == listing and (folder / "halos.csv").is_file():
@@ -208,6 +211,7 @@ def _list_halos(config: CampaignConfig, source: str) -> tuple[list[HaloInfo], di
     reader = open_reader(simulation, config.cosmology.build(), config.seed)
     place = simulation.path or f"reader {simulation.reader!r}"
     halos = reader.halos()
+    _check_same_halos(config, reader, source)
     counts = {"in the simulation": len(halos), **getattr(reader, "left_out", {})}
     select = simulation.select
     if select.halo_ids is not None:
@@ -231,6 +235,27 @@ def _list_halos(config: CampaignConfig, source: str) -> tuple[list[HaloInfo], di
             f"{source}: simulation.select leaves none of the {total} haloes of {place}; widen it"
         )
     return halos, counts, str(reader.kind)
+
+
+def _check_same_halos(config: CampaignConfig, reader: Any, source: str) -> None:
+    """Refuse a survey whose options of the reader give other haloes, not the same ones with other physics."""
+    for survey in config.surveys_of_own_simulation:
+        where = f"{source}: surveys.{survey}.simulation_options"
+        try:
+            other = open_reader(config.simulation_of(survey), config.cosmology.build(), config.seed)
+            same = _identities(other) == _identities(reader)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from None
+        if not same:
+            raise ConfigError(
+                f"{where}: other haloes than those of the simulation: ids, redshifts or true masses differ; "
+                "the options may change what the haloes look like alone"
+            )
+
+
+def _identities(reader: Any) -> list[tuple[str, str, float, float | None]]:
+    truth = reader.truth() if hasattr(reader, "truth") else {}
+    return [(h.halo_id, h.parent, h.z, truth.get(h.halo_id)) for h in reader.halos()]
 
 
 def _check_kind(config: CampaignConfig, kind: str, source: str) -> None:

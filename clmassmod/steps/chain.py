@@ -23,7 +23,7 @@ from clmassmod.tables import Tables
 def mock_catalog(
     lensing: LensingMap | LensingField, survey: Survey, name: str, tables: Tables, seed: int
 ) -> SourceCatalog:
-    """Return the catalogue of one halo as the survey of this name would see it."""
+    """Return the catalogue of one halo as a survey would see it; draws come from the name."""
     rng = halo_rng(seed, lensing.halo.halo_id, f"mock/{name}")
     return observe(lensing, survey, tables, rng)
 

@@ -44,6 +44,10 @@ def make_tables(campaign: Campaign) -> None:
     )
     reader = open_reader(config.simulation, cosmology, config.seed)
     content = {"tables": tree, "reader": reader.prepare()}
+    own = config.surveys_of_own_simulation
+    if own:
+        readers = {s: open_reader(config.simulation_of(s), cosmology, config.seed) for s in own}
+        content["reader_of"] = {survey: reader.prepare() for survey, reader in readers.items()}
     write_tree(campaign.tables_file, "tables", content, provenance_of(campaign, campaign.hash("tables")))
 
 

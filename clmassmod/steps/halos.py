@@ -33,6 +33,7 @@ class Inputs:
     """What all haloes of a job share, opened when first needed."""
 
     campaign: Campaign
+    survey: str | None = None  # that sees the haloes, if one does
 
     @cached_property
     def _tree(self) -> dict[str, Any]:
@@ -46,13 +47,14 @@ class Inputs:
     @cached_property
     def prepared(self) -> dict[str, Any]:
         """What the reader computed once."""
-        return dict(self._tree.get("reader", {}))
+        of_surveys = self._tree.get("reader_of", {})
+        return dict(of_surveys.get(self.survey or "", self._tree.get("reader", {})))
 
     @cached_property
     def reader(self) -> Any:
         """The reader of the simulation."""
         config = self.campaign.config
-        return open_reader(config.simulation, config.cosmology.build(), config.seed)
+        return open_reader(config.simulation_of(self.survey), config.cosmology.build(), config.seed)
 
     def read(self, halo: HaloInfo) -> Any:
         """Return what the simulation holds of one halo: a map, a field, a catalogue or a profile."""
@@ -61,7 +63,7 @@ class Inputs:
 
 def mock_shard(campaign: Campaign, survey: str, shard: str, report: Callable[[str], None]) -> None:
     """Observe the haloes of a shard with one survey."""
-    inputs = Inputs(campaign)
+    inputs = Inputs(campaign, survey)
     config_hash = campaign.hash("mock", survey)
     provenance = provenance_of(campaign, config_hash)
 
@@ -96,9 +98,11 @@ def fit_shard(campaign: Campaign, analysis: str, shard: str, report: Callable[[s
 
 
 def mock_halo(inputs: Inputs, survey: str, halo: HaloInfo) -> SourceCatalog:
-    """Return the catalogue of one halo as a survey would see it."""
+    """Return the catalogue of one halo as a survey would see it; the inputs are those of the survey."""
     config = inputs.campaign.config
-    return chain.mock_catalog(inputs.read(halo), config.surveys[survey], survey, inputs.tables, config.seed)
+    settings = config.surveys[survey]
+    draws = settings.draws_of or survey
+    return chain.mock_catalog(inputs.read(halo), settings, draws, inputs.tables, config.seed)
 
 
 @dataclass(frozen=True)

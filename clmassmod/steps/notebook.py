@@ -192,7 +192,8 @@ class Session:
         record = halo[kind].read(self.call.cosmology)
         # two maps of one halo are two surveys: their galaxies are not the same
         second = kind == "kappa_map" and "mass_map" in halo
-        name = f"{config.origin.survey}/kappa" if second else config.origin.survey
+        draws = config.survey.draws_of or config.origin.survey
+        name = f"{draws}/kappa" if second else draws
         if not isinstance(record, LensingMap):
             return None
         return chain.mock_catalog(record, config.survey, name, self.tables, config.seed)

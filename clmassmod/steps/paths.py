@@ -178,7 +178,8 @@ class Campaign:
             analyses = [
                 self._portable(a, "survey", "radius_mpc", "radial_bins") for a in config.analyses.values()
             ]
-            return content_hash([self._base(), self.state["z_range"], analyses])
+            own = {s: self._portable(config.simulation_of(s)) for s in config.surveys_of_own_simulation}
+            return content_hash([self._base(), self.state["z_range"], analyses, *([own] if own else [])])
         if step == "bins":
             bins = {k: self._portable(v) for k, v in config.bins.items()}
             return content_hash(

@@ -90,9 +90,9 @@ def test_wrong_keys_are_named(path, value, parts):
 def test_numbers_that_yaml_takes_for_text(tmp_path):
     file = tmp_path / "a.yaml"
     file.write_text("a: 1e14\nb: [2E15, 1.0e+13]\nc: e14\n")
-    from clmassmod.config.load import _numbers
+    from clmassmod.config.load import numbers
 
-    assert _numbers(read_yaml(file)) == {"a": 1e14, "b": [2e15, 1e13], "c": "e14"}
+    assert numbers(read_yaml(file)) == {"a": 1e14, "b": [2e15, 1e13], "c": "e14"}
 
 
 @pytest.mark.parametrize(
