@@ -18,6 +18,7 @@ from clmassmod.errors import ConfigError, TruthError
 from clmassmod.readers.common import open_reader
 from clmassmod.records import HaloInfo
 from clmassmod.registry import READERS
+from clmassmod.steps.layout import settle
 from clmassmod.steps.markers import stale_markers
 from clmassmod.steps.paths import Campaign
 from clmassmod.steps.sources import check_plugins, files_in, fingerprint, resolve
@@ -66,6 +67,8 @@ def prepare(
     campaign = Campaign(folder, checked, state)
     campaign = replace(campaign, stale=frozenset(str(m) for m in stale_markers(campaign)))
     if not dry_run:
+        for _, _, halo_files in campaign.halo_folders():
+            settle(halo_files, campaign.digits)
         frozen = yaml.safe_dump(checked.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         if halos_text is not None:
             write_text_if_changed(campaign.halos_file, halos_text)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from clmassmod.errors import ClmassmodError, FitError, StoreError
@@ -132,7 +131,7 @@ class HaloFitter:
 
     def _mock(self, survey: str, halo_id: str) -> SourceCatalog:
         campaign = self.inputs.campaign
-        failed = failure_file(campaign, "mocks", survey, halo_id)
+        failed = campaign.failure_file("mocks", survey, halo_id)
         if failed.is_file():
             reason = json.loads(failed.read_text(encoding="utf-8"))["reason"]
             raise FitError(f"no mock of survey {survey}: {reason}")
@@ -160,11 +159,6 @@ def provenance_of(campaign: Campaign, config_hash: str) -> dict[str, Any]:
     return chain.provenance(campaign.config.campaign, config_hash, campaign.config.seed)
 
 
-def failure_file(campaign: Campaign, step: str, name: str, halo_id: str) -> Path:
-    """Return where a halo that raised is recorded."""
-    return campaign.folder / step / name / f"{halo_id}.failed.json"
-
-
 def _run(
     campaign: Campaign,
     job: tuple[str, str, str, str],
@@ -179,7 +173,7 @@ def _run(
         with suppress(StoreError):
             states[halo_id] = valid(halo_id)
     for halo in read_halos(campaign, _without(members, states)):
-        record = failure_file(campaign, step, name, halo.halo_id)
+        record = campaign.failure_file(step, name, halo.halo_id)
         try:
             states[halo.halo_id] = work(halo)
         except (OSError, MemoryError):

@@ -6,24 +6,23 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from clmassmod.steps import layout
 from clmassmod.steps.paths import Campaign
 from clmassmod.store import write_text
 
 
 def stale_markers(campaign: Campaign) -> Iterator[Path]:
     """Yield the markers of shards whose results are gone or belong to another configuration."""
-    for survey in campaign.surveys:
-        yield from _stale(campaign, "mocks", survey, campaign.hash("mock", survey))
-    for analysis in campaign.analyses:
-        yield from _stale(campaign, "fits", analysis, campaign.hash("fit", analysis))
+    for step, name, results in campaign.halo_folders():
+        yield from _stale(campaign, step, name, results)
 
 
-def _stale(campaign: Campaign, step: str, name: str, wanted_hash: str) -> Iterator[Path]:
+def _stale(campaign: Campaign, step: str, name: str, results: Path) -> Iterator[Path]:
     folder = campaign.folder / "markers" / step / name
     if not folder.is_dir():
         return
-    results = campaign.folder / step / name
-    present = {p.name for p in results.iterdir()} if results.is_dir() else set()
+    wanted_hash = campaign.hash(step.removesuffix("s"), name)
+    present = {entry.name for entry in layout.entries(results)}
     known = set(campaign.shards)
     for marker in sorted(folder.glob("*.json")):
         if not (marker.stem in known and _marker_holds(marker, wanted_hash, present)):
@@ -38,7 +37,7 @@ def _marker_holds(marker: Path, wanted_hash: str, present: set[str]) -> bool:
         return False
     if content.get("hash") != wanted_hash:
         return False
-    return all((f"{h}.failed.json" if s == "failed" else f"{h}.h5") in present for h, s in halos.items())
+    return all(h + (layout.FAILURE if s == "failed" else layout.RESULT) in present for h, s in halos.items())
 
 
 def write_marker(

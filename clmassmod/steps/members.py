@@ -13,6 +13,7 @@ from clmassmod.bins import BinFunction, FittedProfile, assign
 from clmassmod.errors import ConfigError, StoreError
 from clmassmod.records import HaloFit
 from clmassmod.registry import load_object, suggest
+from clmassmod.steps import layout
 from clmassmod.store import load_fit, write_text
 
 
@@ -123,7 +124,7 @@ def _from_name(name: str, label: str | None) -> list[str]:
     if file.endswith(".json") and label is None:
         path, label = Path(file), after
     if path.is_dir():
-        return sorted(str(p) for p in path.glob("*.h5") if not p.name.startswith("."))
+        return layout.result_files(path)
     if path.suffix == ".json":
         return _from_bins_file(path, label)
     if path.is_file():
@@ -149,4 +150,6 @@ def _from_bins_file(path: Path, label: str | None) -> list[str]:
     if "locations" in entry:
         return [str(p) for p in entry["locations"]]
     fits = path.parent.parent / "fits" / path.stem  # of a campaign
-    return [str(fits / f"{h}.h5") for h in entry["halos"] if not (fits / f"{h}.failed.json").is_file()]
+    digits = layout.digits_of(fits)
+    failed = {record.name.removesuffix(layout.FAILURE) for record in layout.failure_records(fits)}
+    return [str(layout.halo_file(fits, h, digits)) for h in entry["halos"] if h not in failed]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -12,6 +13,7 @@ from typing import Any
 from clmassmod.config import CampaignConfig, Model, content_hash, load_campaign
 from clmassmod.errors import ConfigError
 from clmassmod.registry import READERS
+from clmassmod.steps import layout
 from clmassmod.steps.sources import portable
 from clmassmod.store.tree import FORMAT_VERSION
 
@@ -111,13 +113,28 @@ class Campaign:
         """The haloes that take part."""
         return self.folder / "halos.csv"
 
+    @cached_property
+    def digits(self) -> int:
+        """Digits of the sub-folders of haloes' files; the selection has no say, so that it moves no file."""
+        return layout.digits_for(int(self.state["counts"]["in the simulation"]))
+
     def mock_file(self, survey: str, halo_id: str) -> Path:
         """Catalogue of one halo."""
-        return self.folder / "mocks" / survey / f"{halo_id}.h5"
+        return layout.halo_file(self.folder / "mocks" / survey, halo_id, self.digits)
 
     def fit_file(self, analysis: str, halo_id: str) -> Path:
         """Fit of one halo."""
-        return self.folder / "fits" / analysis / f"{halo_id}.h5"
+        return layout.halo_file(self.folder / "fits" / analysis, halo_id, self.digits)
+
+    def failure_file(self, step: str, name: str, halo_id: str) -> Path:
+        """Return where a halo that raised in `mocks` or `fits` is recorded."""
+        return layout.halo_file(self.folder / step / name, halo_id, self.digits, layout.FAILURE)
+
+    def halo_folders(self) -> Iterator[tuple[str, str, Path]]:
+        """Yield step, name and folder of what holds a file a halo: the surveys' mocks, the analyses' fits."""
+        for step, names in (("mocks", self.surveys), ("fits", self.analyses)):
+            for name in names:
+                yield step, name, self.folder / step / name
 
     def marker_file(self, step: str, name: str, shard: str) -> Path:
         """Return what says that a shard of `mocks` or `fits` is done."""

@@ -14,7 +14,6 @@ import numpy as np
 
 from clmassmod.errors import FitError, StoreError
 from clmassmod.records import HaloFit, HaloInfo
-from clmassmod.steps.halos import failure_file
 from clmassmod.steps.paths import Campaign
 from clmassmod.store import load_fit, read_tree, write_tree
 
@@ -81,7 +80,7 @@ def gather_population(campaign: Campaign, analysis: str) -> tuple[Population, li
     fits: list[HaloFit] = []
     failed: list[dict[str, str]] = []
     for halo_id in campaign.state["halo_ids"]:
-        record = failure_file(campaign, "fits", analysis, halo_id)
+        record = campaign.failure_file("fits", analysis, halo_id)
         path = campaign.fit_file(analysis, halo_id)
         if path.is_file() or not record.is_file():
             fits.append(load_fit(path, halo_id, config_hash))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clmassmod.errors import ConfigError
+from clmassmod.steps.layout import FAILURE, counts, failure_records
 from clmassmod.steps.paths import Campaign
 
 
@@ -24,27 +25,24 @@ class Failure:
 
 def failures(campaign: Campaign) -> Iterator[Failure]:
     """Yield the recorded failures, in the order of steps and haloes."""
-    for step, names in (("mocks", campaign.surveys), ("fits", campaign.analyses)):
-        for name in names:
-            for record in sorted((campaign.folder / step / name).glob("*.failed.json")):
-                try:
-                    reason = str(json.loads(record.read_text(encoding="utf-8"))["reason"])
-                except (ValueError, KeyError):
-                    reason = "the record itself is damaged"
-                yield Failure(step, name, record.name.removesuffix(".failed.json"), reason, record)
+    for step, name, folder in campaign.halo_folders():
+        for record in failure_records(folder):
+            try:
+                reason = str(json.loads(record.read_text(encoding="utf-8"))["reason"])
+            except (ValueError, KeyError):
+                reason = "the record itself is damaged"
+            yield Failure(step, name, record.name.removesuffix(FAILURE), reason, record)
 
 
 def status_lines(campaign: Campaign) -> list[str]:
     """Return the state of a campaign in lines for the terminal."""
     total = len(campaign.state["halo_ids"])
     lines = [f"{campaign.root}: {total} haloes"]
-    for step, names in (("mocks", campaign.surveys), ("fits", campaign.analyses)):
-        for name in names:
-            done = len(list((campaign.folder / step / name).glob("[!.]*.h5")))
-            failed = len(list((campaign.folder / step / name).glob("*.failed.json")))
-            lines.append(
-                f"  {step:10s} {name:20s} {done} done, {failed} failed, {max(0, total - done - failed)} to do"
-            )
+    for step, name, folder in campaign.halo_folders():
+        done, failed = counts(folder)
+        lines.append(
+            f"  {step:10s} {name:20s} {done} done, {failed} failed, {max(0, total - done - failed)} to do"
+        )
     found = list(failures(campaign))
     for failure in found:
         lines.append(
