@@ -17,6 +17,7 @@ from clmassmod.config.noise import Noise
 from clmassmod.config.nuisance import Nuisance
 from clmassmod.config.survey import Survey
 from clmassmod.config.values import Edges, Interval, MassDefinition, Name, PositiveInterval
+from clmassmod.core.units import G_MPC_KM2_S2_MSUN
 from clmassmod.cosmology import Cosmology
 from clmassmod.registry import CONCENTRATIONS, FITTERS, PROFILES, READERS, suggest
 
@@ -32,6 +33,9 @@ class CosmologyConfig(Model):
     Ob0: float | None = Field(None, gt=0, lt=1, description="baryon density today")
     sigma8: float | None = Field(None, gt=0, lt=3, description="amplitude of the linear power spectrum")
     ns: float | None = Field(None, gt=0, lt=3, description="its spectral index")
+    gravitational_constant: float = Field(
+        G_MPC_KM2_S2_MSUN, gt=4.26e-9, lt=4.34e-9, description="[Mpc (km/s)2 / Msun]; masses scale as 1 / G"
+    )
 
     def build(self) -> Cosmology:
         """Return the plain record that the physics takes."""

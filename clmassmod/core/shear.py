@@ -9,12 +9,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from clmassmod.core.units import C2_4PIG_MSUN_MPC
+from clmassmod.core.units import C_KM_S, G_MPC_KM2_S2_MSUN
 from clmassmod.records import Array
 
 
-def sigma_crit_msun_mpc2(d_lens_mpc: ArrayLike, beta: ArrayLike) -> Array:
-    """Return the critical surface density in Msun / Mpc2; infinite where beta <= 0.
+def sigma_crit_msun_mpc2(
+    d_lens_mpc: ArrayLike, beta: ArrayLike, gravitational_constant: float = G_MPC_KM2_S2_MSUN
+) -> Array:
+    """Return the critical surface density c2 / (4 pi G D_l beta) in Msun / Mpc2; infinite where beta <= 0.
 
     Parameters
     ----------
@@ -22,10 +24,13 @@ def sigma_crit_msun_mpc2(d_lens_mpc: ArrayLike, beta: ArrayLike) -> Array:
         Angular-diameter distance of the lens.
     beta
         D_ls / D_s of the source.
+    gravitational_constant
+        In Mpc (km/s)2 / Msun.
     """
     beta = np.clip(np.asarray(beta, dtype=float), 0.0, None)
     with np.errstate(divide="ignore"):
-        return np.asarray(C2_4PIG_MSUN_MPC / (np.asarray(d_lens_mpc, dtype=float) * beta))
+        c2_4pig = C_KM_S**2 / (4.0 * np.pi * gravitational_constant)  # Msun / Mpc
+        return np.asarray(c2_4pig / (np.asarray(d_lens_mpc, dtype=float) * beta))
 
 
 def reduced_shear(

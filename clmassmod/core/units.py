@@ -14,9 +14,6 @@ C_KM_S = 299_792.458
 G_MPC_KM2_S2_MSUN = 4.30091727e-9
 """Gravitational constant in Mpc (km/s)2 / Msun."""
 
-C2_4PIG_MSUN_MPC = C_KM_S**2 / (4.0 * math.pi * G_MPC_KM2_S2_MSUN)
-"""c2 / (4 pi G) in Msun / Mpc: the critical surface density times D_l D_ls / D_s."""
-
 ARCMIN_RAD = math.pi / 10_800.0
 """One arcminute in radians."""
 
@@ -24,6 +21,8 @@ ARCSEC_RAD = ARCMIN_RAD / 60.0
 """One arcsecond in radians."""
 
 
-def critical_density_msun_mpc3(hubble_km_s_mpc: float) -> float:
+def critical_density_msun_mpc3(
+    hubble_km_s_mpc: float, gravitational_constant: float = G_MPC_KM2_S2_MSUN
+) -> float:
     """Return the critical density 3 H2 / (8 pi G) in Msun / Mpc3 for a Hubble rate in km/s/Mpc."""
-    return 3.0 * hubble_km_s_mpc**2 / (8.0 * math.pi * G_MPC_KM2_S2_MSUN)
+    return 3.0 * hubble_km_s_mpc**2 / (8.0 * math.pi * gravitational_constant)

@@ -19,16 +19,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from clmassmod.core.shear import sigma_crit_msun_mpc2 as _sigma_crit
-from clmassmod.core.units import C_KM_S, critical_density_msun_mpc3
+from clmassmod.core.units import C_KM_S, G_MPC_KM2_S2_MSUN
+from clmassmod.core.units import critical_density_msun_mpc3 as _critical_density
 from clmassmod.errors import ConfigError
 from clmassmod.records import Array, HaloEnvironment
 
 
 @dataclass(frozen=True)
 class Cosmology:
-    """Parameters of a cosmology; the three last but w0 and wa are needed by structure alone.
+    """Parameters of a cosmology; Ob0, sigma8 and ns are needed by structure alone.
 
-    ``Ode0=None`` means a flat one. There are no photons and no neutrinos.
+    ``Ode0=None`` means a flat one. There are no photons and no neutrinos. The gravitational constant is here
+    to compare with codes that took another one: lensing measures G M, so that masses scale as 1 / G.
     """
 
     H0: float  # km/s/Mpc
@@ -39,6 +41,7 @@ class Cosmology:
     Ode0: float | None = None
     w0: float = -1.0
     wa: float = 0.0
+    gravitational_constant: float = G_MPC_KM2_S2_MSUN  # Mpc (km/s)2 / Msun
 
     def __post_init__(self) -> None:
         """Refuse parameters without an expanding matter-dominated past."""
@@ -50,6 +53,11 @@ class Cosmology:
             raise ConfigError(
                 f"cosmology: w0 + wa = {self.w0 + self.wa:g} must be below 0, "
                 "or dark energy dominates the early universe"
+            )
+        if not 0.99 < self.gravitational_constant / G_MPC_KM2_S2_MSUN < 1.01:
+            raise ConfigError(
+                f"cosmology: gravitational_constant = {self.gravitational_constant!r} must be within 1 % of "
+                f"{G_MPC_KM2_S2_MSUN} Mpc (km/s)2 / Msun"
             )
 
     @property
@@ -86,6 +94,17 @@ def hubble_km_s_mpc(cosmology: Cosmology, z: ArrayLike) -> Array:
     a = 1.0 / (1.0 + np.asarray(z, dtype=float))
     e2_a3 = cosmology.Om0 + cosmology.curvature * a + cosmology.dark_energy * _dark_energy_shape(cosmology, a)
     return np.asarray(cosmology.H0 * np.sqrt(e2_a3 / a**3))
+
+
+def critical_density_msun_mpc3(cosmology: Cosmology, z: float) -> float:
+    """Return the critical density at redshift ``z``, physical Msun / Mpc3."""
+    return _critical_density(float(hubble_km_s_mpc(cosmology, z)), cosmology.gravitational_constant)
+
+
+def mean_density_msun_mpc3(cosmology: Cosmology, z: float) -> float:
+    """Return the mean matter density at redshift ``z``, physical Msun / Mpc3."""
+    today = _critical_density(cosmology.H0, cosmology.gravitational_constant)
+    return today * cosmology.Om0 * (1.0 + z) ** 3
 
 
 def matter_fraction(cosmology: Cosmology, z: ArrayLike) -> Array:
@@ -145,7 +164,7 @@ def beta_s(cosmology: Cosmology, z_source: ArrayLike, z_lens: ArrayLike) -> Arra
 def sigma_crit_msun_mpc2(cosmology: Cosmology, z_source: ArrayLike, z_lens: ArrayLike) -> Array:
     """Return the critical surface density in Msun / Mpc2, infinite for sources not behind the lens."""
     d_lens = angular_diameter_distance_mpc(cosmology, 0.0, z_lens)
-    return _sigma_crit(d_lens, beta(cosmology, z_source, z_lens))
+    return _sigma_crit(d_lens, beta(cosmology, z_source, z_lens), cosmology.gravitational_constant)
 
 
 def environment(cosmology: Cosmology, z: float) -> HaloEnvironment:
@@ -160,8 +179,8 @@ def environment(cosmology: Cosmology, z: float) -> HaloEnvironment:
         raise ConfigError(f"the redshift of a lens must be above 0, found {z!r}")
     return HaloEnvironment(
         z=float(z),
-        rho_crit_msun_mpc3=critical_density_msun_mpc3(float(hubble_km_s_mpc(cosmology, z))),
-        rho_mean_msun_mpc3=critical_density_msun_mpc3(cosmology.H0) * cosmology.Om0 * (1.0 + z) ** 3,
+        rho_crit_msun_mpc3=critical_density_msun_mpc3(cosmology, z),
+        rho_mean_msun_mpc3=mean_density_msun_mpc3(cosmology, z),
         d_lens_mpc=float(angular_diameter_distance_mpc(cosmology, 0.0, z)),
         sigma_crit_inf_msun_mpc2=float(sigma_crit_msun_mpc2(cosmology, np.inf, z)),
     )

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from clmassmod.core.massdef import threshold_density_msun_mpc3
-from clmassmod.core.units import critical_density_msun_mpc3
 from clmassmod.cosmology.colossus_state import colossus_cosmology
-from clmassmod.cosmology.model import Cosmology, environment
+from clmassmod.cosmology.model import Cosmology, environment, mean_density_msun_mpc3
 from clmassmod.records import Array, HaloEnvironment
 
 COLLAPSE_THRESHOLD = 1.68647
@@ -35,7 +34,7 @@ def growth(cosmology: Cosmology, z: ArrayLike) -> Array:
 def sigma_of_mass(cosmology: Cosmology, mass_msun: ArrayLike) -> Array:
     """Return the rms linear overdensity today in spheres that hold ``mass_msun`` on average."""
     mass = np.asarray(mass_msun, dtype=float)
-    rho_mean = cosmology.Om0 * critical_density_msun_mpc3(cosmology.H0)
+    rho_mean = mean_density_msun_mpc3(cosmology, 0.0)
     radius_mpc = np.cbrt(3.0 * mass / (4.0 * np.pi * rho_mean))
     with colossus_cosmology(cosmology, "the variance of the density field") as colossus:
         return np.asarray(colossus.sigma(radius_mpc * cosmology.h, 0.0))

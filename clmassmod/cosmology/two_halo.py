@@ -20,8 +20,7 @@ from numpy.typing import ArrayLike
 
 from clmassmod.core.interpolate import cubic
 from clmassmod.core.projected import Projected
-from clmassmod.core.units import critical_density_msun_mpc3
-from clmassmod.cosmology.model import Cosmology
+from clmassmod.cosmology.model import Cosmology, mean_density_msun_mpc3
 from clmassmod.cosmology.structure import growth, halo_bias, linear_power_mpc3
 from clmassmod.records import Array
 
@@ -44,7 +43,7 @@ def template(cosmology: Cosmology) -> dict[str, Array]:
     ln_k = np.linspace(np.log(_K_RANGE_MPC[0]), np.log(_K_RANGE_MPC[1]), _NODES)
     step = ln_k[1] - ln_k[0]
     k = np.exp(ln_k)
-    rho_mean = cosmology.Om0 * critical_density_msun_mpc3(cosmology.H0)
+    rho_mean = mean_density_msun_mpc3(cosmology, 0.0)
     integrand = rho_mean * k * linear_power_mpc3(cosmology, k) / (2.0 * np.pi)
     ln_radius = ln_k - (ln_k[0] + ln_k[-1])  # k and R have product 1 in the middle of the grid
     radius = np.exp(ln_radius)

@@ -21,8 +21,7 @@ from clmassmod.core.miscentring import Miscentring, miscentring
 from clmassmod.core.profile import Profile
 from clmassmod.core.projected import Projected, overdensity_radius_mpc
 from clmassmod.core.shear import reduced_shear
-from clmassmod.core.units import critical_density_msun_mpc3
-from clmassmod.cosmology.model import hubble_km_s_mpc
+from clmassmod.cosmology.model import critical_density_msun_mpc3, mean_density_msun_mpc3
 from clmassmod.errors import ConfigError
 from clmassmod.fitters import noise as noises
 from clmassmod.fitters.data import FitData, as_profiles, prepare, select_bins
@@ -151,8 +150,8 @@ class LensModel:
         cosmology, z = self.tables.cosmology, profile.halo.z
         return HaloEnvironment(
             z,
-            critical_density_msun_mpc3(float(hubble_km_s_mpc(cosmology, z))),
-            critical_density_msun_mpc3(cosmology.H0) * cosmology.Om0 * (1.0 + z) ** 3,
+            critical_density_msun_mpc3(cosmology, z),
+            mean_density_msun_mpc3(cosmology, z),
             profile.d_lens_mpc,
             profile.sigma_crit_inf_msun_mpc2,
         )

@@ -13,7 +13,7 @@ import numpy as np
 
 from clmassmod.config.sources import NoiseProfile
 from clmassmod.core.fields import LensingField
-from clmassmod.core.units import ARCMIN_RAD, C2_4PIG_MSUN_MPC
+from clmassmod.core.units import ARCMIN_RAD
 from clmassmod.errors import ConfigError, ReaderError
 from clmassmod.mock.files import cached_file
 from clmassmod.records import Array, HaloEnvironment, SourceCatalog
@@ -48,10 +48,14 @@ def observe_like(
     field: LensingField,
     noise: NoiseProfile,
     environment: HaloEnvironment,
+    beta_inf: float,
     offset_mpc: tuple[float, float],
     rng: np.random.Generator,
 ) -> SourceCatalog:
-    """Return a catalogue whose binned profile has the measured errors."""
+    """Return a catalogue whose binned profile has the measured errors.
+
+    ``beta_inf`` is D_ls / D_s of a source at infinite redshift.
+    """
     rows, n = read_noise(noise.path), noise.galaxies_per_bin
     half = 0.5 * noise.bin_width_mpc
     inner, outer = np.maximum(rows[:, 0] - half, 0.0)[:, np.newaxis], (rows[:, 0] + half)[:, np.newaxis]
@@ -61,7 +65,6 @@ def observe_like(
     radius = np.sqrt(inner**2 + (outer**2 - inner**2) * share).ravel()
     angle = 2.0 * np.pi * (place_rng.random((len(rows), 1)) + np.arange(n) * 0.6180339887498949).ravel()
     x, y = radius * np.cos(angle), radius * np.sin(angle)
-    beta_inf = C2_4PIG_MSUN_MPC / (environment.d_lens_mpc * environment.sigma_crit_inf_msun_mpc2)
     beta_s, beta_s2 = np.repeat(rows[:, 2] / beta_inf, n), np.repeat(rows[:, 3] / beta_inf**2, n)
     if np.any(beta_s > 1.0):
         raise ConfigError(

@@ -9,7 +9,7 @@ import numpy as np
 from clmassmod.config.survey import Survey
 from clmassmod.core.centres import Offset
 from clmassmod.core.fields import LensingField, MapField, ScaledField, position_angle
-from clmassmod.core.units import ARCMIN_RAD, C2_4PIG_MSUN_MPC
+from clmassmod.core.units import ARCMIN_RAD
 from clmassmod.errors import ConfigError
 from clmassmod.mock import centre, positions
 from clmassmod.mock.catalogue import observe_catalogue
@@ -63,7 +63,10 @@ def observe(
     scene = _Scene.build(lensing, survey, tables, streams)
     if survey.noise_profile is not None:
         field = scene.field(np.inf)
-        return observe_like(field, survey.noise_profile, scene.environment, scene.offset, streams["shapes"])
+        beta_inf = float(tables.beta(np.inf, scene.halo.z))
+        return observe_like(
+            field, survey.noise_profile, scene.environment, beta_inf, scene.offset, streams["shapes"]
+        )
     region = draw_region(survey.footprint, streams["region"])
     galaxies, field = _galaxies(scene, survey, region, streams)
     catalogue = _observed(scene, survey, tables, galaxies, field, streams)
@@ -256,8 +259,7 @@ def _betas(
 ) -> tuple[Array, Array]:
     """Return beta_s that shears each galaxy, and beta_s that the observer believes."""
     if observation is not None:
-        there = tables.environment(observation.z)
-        beta_inf = C2_4PIG_MSUN_MPC / (there.d_lens_mpc * there.sigma_crit_inf_msun_mpc2)
+        beta_inf = float(tables.beta(np.inf, observation.z))
         beta = np.full(galaxies.x.size, observation.beta / beta_inf)
         if observation.beta > beta_inf:
             raise ConfigError(

@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from clmassmod.config import Model
-from clmassmod.core.units import ARCSEC_RAD, C2_4PIG_MSUN_MPC
+from clmassmod.core.units import ARCSEC_RAD
 from clmassmod.cosmology import Cosmology
 from clmassmod.errors import ReaderError
 from clmassmod.readers.common import check_finite, make_halos, need_path
@@ -153,8 +153,7 @@ class Reader:
         if halo.halo_id not in self._bases:
             raise ReaderError(f"{self.path}: no halo {halo.halo_id!r}")
         base, _ = self._bases[halo.halo_id]
-        environment = tables.environment(halo.z)
-        beta_inf = C2_4PIG_MSUN_MPC / (environment.d_lens_mpc * environment.sigma_crit_inf_msun_mpc2)
+        environment, beta_inf = tables.environment(halo.z), float(tables.beta(np.inf, halo.z))
         header: _Header | None = None
         images = []
         for i in range(3):

@@ -10,7 +10,6 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from clmassmod.config import Model
-from clmassmod.core.units import C2_4PIG_MSUN_MPC
 from clmassmod.cosmology import Cosmology, angular_diameter_distance_mpc
 from clmassmod.errors import ReaderError
 from clmassmod.readers.common import CommonOptions, check_cosmology, make_halos, need_path
@@ -199,9 +198,8 @@ class Reader:
             return np.broadcast_to(beta_s, n_bins), np.broadcast_to(beta_s**2, n_bins)
         mean, square, unit = c.beta_s, c.beta_s2, 1.0
         if c.beta is not None:
-            environment = tables.environment(halo.z)
             mean, square = c.beta, c.beta2
-            unit = float(C2_4PIG_MSUN_MPC / (environment.d_lens_mpc * environment.sigma_crit_inf_msun_mpc2))
+            unit = float(tables.beta(np.inf, halo.z))
         if mean is None:
             return np.full(n_bins, np.nan), np.full(n_bins, np.nan)
         beta_s = np.broadcast_to(profiles.values(mean, row) / unit, n_bins)

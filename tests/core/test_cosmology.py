@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 
 from clmassmod import cosmology as c
 from clmassmod.core.shear import sigma_crit_msun_mpc2
-from clmassmod.core.units import C2_4PIG_MSUN_MPC
+from clmassmod.core.units import C_KM_S, G_MPC_KM2_S2_MSUN
 from clmassmod.errors import ConfigError
 
 MODELS = [
@@ -64,7 +64,7 @@ def test_environment():
     assert_allclose(
         halo.rho_mean_msun_mpc3 / halo.rho_crit_msun_mpc3, c.matter_fraction(model, 0.25), rtol=1e-12
     )
-    want = C2_4PIG_MSUN_MPC / (halo.d_lens_mpc * c.beta(model, np.inf, 0.25))
+    want = C_KM_S**2 / (4 * np.pi * G_MPC_KM2_S2_MSUN) / (halo.d_lens_mpc * c.beta(model, np.inf, 0.25))
     assert_allclose(halo.sigma_crit_inf_msun_mpc2, want, rtol=1e-14)
     assert_allclose(sigma_crit_msun_mpc2(halo.d_lens_mpc, 0.0), np.inf)
 
