@@ -28,7 +28,8 @@ class FittedProfile(NamedTuple):
     mass : mapping
         Summaries of the fit: mass_ml_msun, mass_mean_msun, mass_hdi68_lo_msun, snr, chi2 …
     pdf : (mass_msun, density)
-        Likelihood of the mass, normalised as a density in mass [1 / Msun]; both (mass,).
+        Likelihood of the mass, normalised as a density in mass [1 / Msun]; both (mass,). Straight lines
+        between these masses err by 3 % for a mass known to 5 %: ``fitters.ln_likelihood`` does not.
     metadata : mapping
         Columns of the simulation's own (richness …) and what the fit says of itself.
     loc : str

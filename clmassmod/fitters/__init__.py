@@ -1,5 +1,6 @@
 """Fitters of a halo's mass: one a file, found by name in the registry ``FITTERS``."""
 
 from clmassmod.fitters.options import check_options
+from clmassmod.fitters.result import ln_likelihood
 
-__all__ = ["check_options"]
+__all__ = ["check_options", "ln_likelihood"]

@@ -3,12 +3,45 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from clmassmod.core.likelihoods import LikelihoodTable
+from clmassmod.errors import FitError
 from clmassmod.fitters.data import FitData
 from clmassmod.fitters.grid import MASS_GRID_MSUN
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.summary import chi2_probability
 from clmassmod.records import Array, HaloFit
+
+
+def ln_likelihood(fit: HaloFit, mass_msun: ArrayLike, mass_definition: str | None = None) -> Array:
+    """Return ln(L / max L) of a fit at any positive masses, (mass,).
+
+    By cubics between the stored masses, which is what ensembles use: for a mass known to 5 % better than
+    1e-4 of the peak, where straight lines err by 3 %. L is a density in data: without any prior, and the
+    posterior density in M for a flat one.
+
+    Parameters
+    ----------
+    fit : HaloFit
+    mass_msun : array (mass,)
+    mass_definition : str, optional
+        One that was fitted; the primary one by default.
+
+    Raises
+    ------
+    FitError
+        For a definition that was not fitted, or masses that are not above 0.
+    """
+    definition = mass_definition or fit.mass_definition
+    if definition not in fit.ln_like:
+        known = ", ".join(fit.ln_like) or f"none: {fit.reason}"
+        raise FitError(f"halo {fit.halo_id!r} has no likelihood of {definition} masses (there is {known})")
+    mass = np.atleast_1d(np.asarray(mass_msun, dtype=float))
+    if not np.all(mass > 0):
+        raise FitError("ln_likelihood takes masses above 0 Msun; a likelihood in ln M has no others")
+    table = LikelihoodTable([(fit.mass_msun, fit.ln_like[definition])], np.zeros(1))
+    return np.asarray(table.ln_like(np.log(mass))[0])
 
 
 def unusable(data: FitData, model: LensModel) -> HaloFit:
