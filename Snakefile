@@ -31,8 +31,10 @@ container: "envs/clmassmod.sif"
 report: "workflow/report/workflow.rst"
 
 
-# Who only looks at the workflow leaves no trace either.
-looking = {"--lint", "--list-rules", "--list", "-l", "--list-target-rules", "--lt"} & set(sys.argv)
+# Who only looks at the workflow leaves no trace either, and may do so beside a run.
+looks = {"--lint", "--list-rules", "--list", "-l", "--list-target-rules", "--lt", "--report", "--dag"}
+looks |= {"--rulegraph", "--filegraph", "--d3dag", "--summary", "-S", "--detailed-summary", "-D"}
+looking = looks & {argument.partition("=")[0] for argument in sys.argv}
 dry_run = workflow.output_settings.dryrun or bool(looking)
 try:
     for path in workflow.configfiles:
@@ -43,6 +45,7 @@ try:
         source=", ".join(map(str, workflow.configfiles)),
         project=workflow.basedir,
         dry_run=dry_run,
+        exclusive=True,
     )
 except ClmassmodError as error:
     sys.exit(f"clmassmod: {error}")  # an exception would be shown with a traceback

@@ -37,3 +37,9 @@ class TruthError(ClmassmodError):
     """True masses are missing, or are not of the definition that was fitted."""
 
     exit_code = 6
+
+
+class OutdatedError(ClmassmodError):
+    """A job's inputs or configuration changed under it, or the run that it belongs to is no more."""
+
+    exit_code = 7

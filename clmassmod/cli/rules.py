@@ -21,7 +21,7 @@ def _prepare(options: argparse.Namespace) -> None:
     from clmassmod.config import read_yaml
     from clmassmod.steps.campaign import prepare
 
-    campaign = prepare(read_yaml(options.config), source=options.config)
+    campaign = prepare(read_yaml(options.config), source=options.config, exclusive=True)
     counts = ", ".join(f"{n} {what}" for what, n in campaign.state["counts"].items())
     print(f"{campaign.root}: {counts}")
 

@@ -19,6 +19,7 @@ from clmassmod.readers.common import open_reader
 from clmassmod.records import HaloInfo
 from clmassmod.registry import READERS
 from clmassmod.steps.layout import settle
+from clmassmod.steps.lock import hold
 from clmassmod.steps.markers import stale_markers
 from clmassmod.steps.paths import Campaign
 from clmassmod.steps.sources import check_plugins, files_in, fingerprint, resolve
@@ -33,6 +34,7 @@ def prepare(
     source: str = "configuration",
     project: Path | str | None = None,
     dry_run: bool = False,
+    exclusive: bool = False,
 ) -> Campaign:
     """Check a configuration, list the haloes and freeze both under ``results/<campaign>``.
 
@@ -48,6 +50,8 @@ def prepare(
         A second place where relative paths are looked for, after the working directory.
     dry_run : bool
         Write and remove nothing: a dry run beside a running campaign must not disturb it.
+    exclusive : bool
+        Hold the campaign to the end of this process; refuse while another has it.
 
     Raises
     ------
@@ -60,12 +64,17 @@ def prepare(
         return Campaign.open(folder)
     checked = resolve(checked, [Path(), *([Path(project)] if project else [])], source)
     check_plugins(checked, source)
+    exclusive = exclusive and not dry_run
+    if exclusive and folder.is_dir():  # what is refused below leaves no new folder
+        hold(folder)
     state, halos_text = _state(checked, folder, source)
     _check_kind(checked, state["kind"], source)
     if checked.truth is not None:
         state["truth"] = _check_truth(checked, state, _old_state(folder).get("truth"), source)
     campaign = Campaign(folder, checked, state)
     campaign = replace(campaign, stale=frozenset(str(m) for m in stale_markers(campaign)))
+    if exclusive:
+        hold(folder)
     if not dry_run:
         for _, _, halo_files in campaign.halo_folders():
             settle(halo_files, campaign.digits)
@@ -176,6 +185,12 @@ def shard_members(campaign: Campaign, shard: str) -> list[str]:
     except ValueError:
         raise ConfigError(f"{campaign.root}: no shard or halo {shard!r}; see {campaign.halos_file}") from None
     return list(ids[position * size : (position + 1) * size])
+
+
+def shards_by_halo(campaign: Campaign) -> dict[str, str]:
+    """Return the shard of each halo."""
+    size = campaign.config.halos_per_job
+    return {h: campaign.shards[i // size] for i, h in enumerate(campaign.state["halo_ids"])}
 
 
 def read_halos(campaign: Campaign, wanted: Iterable[str] | None = None) -> Iterator[HaloInfo]:

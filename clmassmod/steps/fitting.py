@@ -15,6 +15,7 @@ from typing import Any
 
 from clmassmod.errors import ClmassmodError, FitError, StoreError
 from clmassmod.records import HaloFit
+from clmassmod.steps.lock import is_running
 from clmassmod.steps.notebook import Session
 from clmassmod.store import load_fit, save_fit
 
@@ -105,18 +106,8 @@ def _remove_leftovers(folder: Path) -> None:
     """Remove what processes that were killed had begun to write."""
     for path in folder.glob(".*.h5.*.tmp"):
         process = path.name.split(".")[-2]
-        if process.isdigit() and not _is_running(int(process)):
+        if process.isdigit() and not is_running(int(process)):
             path.unlink(missing_ok=True)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _n_jobs(session: Session) -> int:

@@ -15,6 +15,7 @@ from clmassmod.posterior import Posterior
 from clmassmod.readers.common import open_reader
 from clmassmod.registry import load_object
 from clmassmod.steps.campaign import read_truth_of
+from clmassmod.steps.guard import Guard
 from clmassmod.steps.halos import provenance_of
 from clmassmod.steps.paths import Campaign
 from clmassmod.steps.population import gather_population, load_population, save_population
@@ -28,6 +29,7 @@ def make_tables(campaign: Campaign) -> None:
     """Compute once what costs an import of astropy or colossus, and what the reader needs once."""
     from clmassmod import tables
 
+    guard = Guard(campaign, "tables", "")
     config = campaign.config
     cosmology = config.cosmology.build()
     relations = [
@@ -48,11 +50,13 @@ def make_tables(campaign: Campaign) -> None:
     if own:
         readers = {s: open_reader(config.simulation_of(s), cosmology, config.seed) for s in own}
         content["reader_of"] = {survey: reader.prepare() for survey, reader in readers.items()}
+    guard.check()
     write_tree(campaign.tables_file, "tables", content, provenance_of(campaign, campaign.hash("tables")))
 
 
 def make_bins(campaign: Campaign, analysis: str, report: Callable[[str], None]) -> None:
     """Gather the fits of an analysis and assign them to bins."""
+    guard = Guard(campaign, "bins", analysis)
     population, failed = gather_population(campaign, analysis)
     profiles = [
         fitted_profile(fit, str(campaign.fit_file(analysis, fit.halo_id)))
@@ -75,6 +79,7 @@ def make_bins(campaign: Campaign, analysis: str, report: Callable[[str], None]) 
     for remark in remarks:
         report(remark)
     config_hash = campaign.hash("bins", analysis)
+    guard.check()
     save_population(campaign.population_file(analysis), population, provenance_of(campaign, config_hash))
     content = {
         "analysis": analysis,
@@ -133,6 +138,7 @@ def compare_bin(campaign: Campaign, analysis: str, label: str, report: Callable[
     from clmassmod import bias
     from clmassmod.store import save_posterior
 
+    guard = Guard(campaign, "compare", analysis)
     config, settings = campaign.config, campaign.config.compare
     if config.truth is None:
         raise ConfigError(
@@ -170,4 +176,5 @@ def compare_bin(campaign: Campaign, analysis: str, label: str, report: Callable[
         "true_mass_msun": np.array([truth[h] for h in known], dtype=float),
     }
     provenance = provenance_of(campaign, campaign.hash("compare", analysis))
+    guard.check()
     save_posterior(campaign.comparison_file(analysis, label), posterior, provenance, observed)

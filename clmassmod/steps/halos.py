@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from clmassmod.errors import ClmassmodError, FitError, StoreError
+from clmassmod.errors import ClmassmodError, FitError, OutdatedError, StoreError
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.readers.common import open_reader
 from clmassmod.records import HaloFit, HaloInfo, LensingMap, ShearProfile, SourceCatalog
 from clmassmod.steps import chain
 from clmassmod.steps.campaign import read_halos, shard_members
+from clmassmod.steps.guard import Guard
 from clmassmod.steps.markers import write_marker
 from clmassmod.steps.paths import Campaign
 from clmassmod.store import load_catalog, load_fit, read_tree, save_catalog, save_fit, write_text
@@ -63,6 +64,7 @@ class Inputs:
 def mock_shard(campaign: Campaign, survey: str, shard: str, report: Callable[[str], None]) -> None:
     """Observe the haloes of a shard with one survey."""
     inputs = Inputs(campaign, survey)
+    guard = Guard(campaign, "mock", survey)
     config_hash = campaign.hash("mock", survey)
     provenance = provenance_of(campaign, config_hash)
 
@@ -72,15 +74,17 @@ def mock_shard(campaign: Campaign, survey: str, shard: str, report: Callable[[st
 
     def work(halo: HaloInfo) -> str:
         catalog = mock_halo(inputs, survey, halo)
+        guard.check()
         save_catalog(campaign.mock_file(survey, halo.halo_id), catalog, provenance)
         return "ok"
 
-    _run(campaign, ("mocks", survey, shard, config_hash), valid, work, report)
+    _run(guard, ("mocks", survey, shard, config_hash), valid, work, report)
 
 
 def fit_shard(campaign: Campaign, analysis: str, shard: str, report: Callable[[str], None]) -> None:
     """Fit the haloes of a shard with one analysis."""
     inputs = Inputs(campaign)
+    guard = Guard(campaign, "fit", analysis)
     config_hash = campaign.hash("fit", analysis)
     provenance = provenance_of(campaign, config_hash)
     fitter = HaloFitter(inputs, analysis)
@@ -90,10 +94,11 @@ def fit_shard(campaign: Campaign, analysis: str, shard: str, report: Callable[[s
 
     def work(halo: HaloInfo) -> str:
         fit = fitter.fit(halo)
+        guard.check()
         save_fit(campaign.fit_file(analysis, halo.halo_id), fit, provenance)
         return fit.status
 
-    _run(campaign, ("fits", analysis, shard, config_hash), valid, work, report)
+    _run(guard, ("fits", analysis, shard, config_hash), valid, work, report)
 
 
 def mock_halo(inputs: Inputs, survey: str, halo: HaloInfo) -> SourceCatalog:
@@ -160,12 +165,13 @@ def provenance_of(campaign: Campaign, config_hash: str) -> dict[str, Any]:
 
 
 def _run(
-    campaign: Campaign,
+    guard: Guard,
     job: tuple[str, str, str, str],
     valid: Callable[[str], str],
     work: Callable[[HaloInfo], str],
     report: Callable[[str], None],
 ) -> None:
+    campaign = guard.campaign
     step, name, shard, config_hash = job
     members = shard_members(campaign, shard)
     states: dict[str, str] = {}
@@ -173,12 +179,17 @@ def _run(
         with suppress(StoreError):
             states[halo_id] = valid(halo_id)
     for halo in read_halos(campaign, _without(members, states)):
+        guard.check()
+        with suppress(StoreError):  # made meanwhile, by a job of a run that was killed
+            states[halo.halo_id] = valid(halo.halo_id)
+            continue
         record = campaign.failure_file(step, name, halo.halo_id)
         try:
             states[halo.halo_id] = work(halo)
-        except (OSError, MemoryError):
+        except (OSError, MemoryError, OutdatedError):
             raise  # the machine's fault, not the halo's: the workflow repeats the job
         except Exception as error:
+            guard.check()  # nor is it the halo's fault when its file changes under the reader
             states[halo.halo_id] = "failed"
             # a result of an older configuration must not be taken for this one's
             (record.parent / f"{halo.halo_id}.h5").unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from clmassmod.config import CampaignConfig, load_campaign
 from clmassmod.cosmology.concentration import check_relation
-from clmassmod.errors import ConfigError
+from clmassmod.errors import ConfigError, ReaderError
 from clmassmod.fitters import check_options
 from clmassmod.registry import load_object
 
@@ -114,15 +114,25 @@ def _named(where: str, check: Any, *arguments: Any) -> None:
 
 def fingerprint(path: str, known: dict[str, Any] | None) -> dict[str, Any]:
     """Return size, time and content hash of a file or folder; the hash is reused if size and time agree."""
-    files = sorted(p for p in Path(path).rglob("*") if p.is_file()) if Path(path).is_dir() else [Path(path)]
-    stats = [p.stat() for p in files]
-    stamp = [[s.st_size, s.st_mtime_ns] for s in stats]
+    stamp = stamp_of(path)
     if known is not None and known.get("stamp") == stamp:
         return known
     digest = sha256()
-    for file in files:
+    for file in _files(path):
         digest.update(file.name.encode())
         with file.open("rb") as handle:
             while block := handle.read(1 << 22):
                 digest.update(block)
+    if stamp_of(path) != stamp:
+        raise ReaderError(f"{path}: changes while it is read; wait until it is complete")
     return {"stamp": stamp, "sha256": digest.hexdigest()}
+
+
+def stamp_of(path: str) -> list[list[int]]:
+    """Return size and time of change of a file, or of each file of a folder."""
+    return [[s.st_size, s.st_mtime_ns] for s in (p.stat() for p in _files(path))]
+
+
+def _files(path: str) -> list[Path]:
+    place = Path(path)
+    return sorted(p for p in place.rglob("*") if p.is_file()) if place.is_dir() else [place]
