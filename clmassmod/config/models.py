@@ -219,7 +219,10 @@ class Report(Model):
     notes: list[str | Note] = Field(
         default_factory=list, description="known limits of the input, shown with the results"
     )
-    example_halos: int = Field(6, ge=0, le=100)
+    example_halos: int = Field(6, ge=0, le=100, description="haloes of each analysis that are shown")
+    figures_of: list[Name] | None = Field(
+        None, min_length=1, description="analyses with figures of their own; null: the first six"
+    )
     shifts: list[Pair] = Field(
         default_factory=list,
         description="pairs of analyses whose ln b is compared bin by bin, with the error of paired haloes",
@@ -306,6 +309,11 @@ class CampaignConfig(Model):
                 raise ValueError(
                     f"analyses.{name}: fits {', '.join(wanted)} but truth.mass_definition is "
                     f"{self.truth.mass_definition!r}; add it to analyses.{name}.more_mass_definitions"
+                )
+        for name in self.report.figures_of or []:
+            if name not in self.analyses:
+                raise ValueError(
+                    f"report.figures_of: no analysis {name!r}{suggest(name, list(self.analyses))}"
                 )
         if self.compare.true_mass_edges_msun is not None and self.truth is None:
             raise ValueError("compare.true_mass_edges_msun needs the key 'truth'")

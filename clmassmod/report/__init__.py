@@ -30,7 +30,7 @@ def write_report(report: ReportInput, folder: Path) -> list[Path]:
         What to show.
     folder
         Where to; made if it is not there. Receives ``index.html`` (which needs no other file),
-        ``summary.csv``, ``summary.tex`` and ``figures/*.svg``.
+        ``summary.csv``, ``summary.ecsv``, ``summary.tex``, ``references.bib`` and ``figures/*.svg``.
 
     Returns
     -------

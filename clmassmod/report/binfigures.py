@@ -1,4 +1,4 @@
-"""Figures of the whole campaign: bias, scatter and mass by bin, and bias against mass or redshift."""
+"""Figures of the whole campaign: bias, scatter and mass by bin, and analyses side by side."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from clmassmod.report import style
 from clmassmod.report.summary import SummaryRow
 
 Quantity = Literal["bias", "scatter", "mean_mass", "ensemble_scatter"]
-Against = Literal["mass", "z"]
 LABELS: dict[Quantity, str] = {
     "bias": r"bias $b = M_\mathrm{lens}/M_\mathrm{true}$",
     "scatter": r"intrinsic scatter $\sigma$ of $\ln M_\mathrm{lens}$",
@@ -129,68 +128,28 @@ def _reference_line(axes: Axes, quantity: Quantity) -> None:
         axes.set_xlim(left=0.0)
 
 
-def bias_trend(rows: Sequence[SummaryRow], against: Against, title: str = "") -> Figure | None:
-    """Return the bias of the bins against their median true mass or redshift.
-
-    None if the bins hardly differ in it: if their medians span less than a quarter of their width.
-
-    Horizontal bars span the bin's members, vertical ones are 68 % intervals.
+def by_analysis(rows: Sequence[SummaryRow], quantity: Quantity, title: str = "") -> Figure | None:
+    """Return one line an analysis with its value in one bin; None with fewer than two.
 
     Parameters
     ----------
     rows
-        Of one binning, any number of analyses.
-    against
-        ``mass`` (median true mass of the members) or ``z`` (their median redshift).
+        Of one bin, in the order to be drawn, from above.
+    quantity
+        What to draw, as in `by_bin`.
     """
-    known = [row for row in rows if row.has_bias and _position(row, against).known]
-    if not _ordered([_position(row, against) for row in known if row.analysis == known[0].analysis], against):
+    shown = [row for row in rows if value_of(row, quantity).known]
+    if len(shown) < 2:
         return None
     with style.figure_style():
-        figure, axes = style.new_axes(4.6, 3.2)
-        analyses = list(dict.fromkeys(row.analysis for row in rows))
-        for i, analysis in enumerate(analyses):
-            chosen = [row for row in known if row.analysis == analysis]
-            if chosen:
-                _points_with_bars(axes, chosen, against, i, style.plain(analysis))
-        axes.axhline(1.0, color=style.MUTED, lw=1, ls=(0, (4, 3)))
-        axes.set_ylabel(LABELS["bias"])
+        figure, axes = style.new_axes(4.6, 1.0 + 0.24 * len(shown))
+        _horizontal_points(axes, [value_of(row, quantity) for row in shown], np.arange(len(shown)), 0, "")
+        _reference_line(axes, quantity)
+        axes.set_yticks(range(len(shown)), [_short(row.analysis, 34) for row in shown])
+        axes.set_ylim(len(shown) - 0.4, -0.6)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel(LABELS[quantity])
         axes.set_title(style.plain(title))
-        if against == "mass":
+        if quantity == "mean_mass":
             style.log_axis(axes, "x")
-            axes.set_xlabel("median true mass of the bin" + style.MASS_LABEL)
-        else:
-            axes.set_xlabel("median redshift of the bin")
-        if len(analyses) > 1:
-            figure.legend(loc="outside upper left", ncols=min(3, len(analyses)))
     return figure
-
-
-def _ordered(places: Sequence[Value], against: Against) -> bool:
-    numbers = np.array([(p.value, p.lo, p.hi) for p in places]).reshape(-1, 3)
-    if len(numbers) < 2:
-        return False
-    if against == "mass":
-        numbers = np.log(numbers)
-    return bool(np.ptp(numbers[:, 0]) > 0.25 * np.mean(numbers[:, 2] - numbers[:, 1]))
-
-
-def _position(row: SummaryRow, against: Against) -> Value:
-    if against == "mass":
-        unit = style.MASS_UNIT
-        return Value(
-            row.true_mass_median_msun / unit, row.true_mass_min_msun / unit, row.true_mass_max_msun / unit
-        )
-    return Value(row.z_median, row.z_min, row.z_max)
-
-
-def _points_with_bars(axes: Axes, rows: Sequence[SummaryRow], against: Against, i: int, label: str) -> None:
-    places = [_position(row, against) for row in rows]
-    x = np.array([place.value for place in places])
-    x_ends = np.array([[place.value - place.lo, place.hi - place.value] for place in places]).T
-    values = [value_of(row, "bias") for row in rows]
-    y = np.array([v.value for v in values])
-    y_ends = np.array([[v.value - v.lo, v.hi - v.value] for v in values]).T
-    look = style.series_style(i)
-    axes.errorbar(x, y, xerr=x_ends, linestyle="none", color=look["color"], lw=0.8, alpha=0.45)
-    axes.errorbar(x, y, yerr=y_ends, linestyle="none", ms=5, lw=1.6, label=label, **look)

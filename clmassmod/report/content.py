@@ -13,6 +13,7 @@ from clmassmod.report.formats import headings, short_cells
 from clmassmod.report.inputs import AnalysisResult, ReportInput
 from clmassmod.report.summary import SummaryRow, counts
 
+_ALWAYS_SHOWN = ("model.profile", "model.concentration", "mass_definition", "method", "prior")
 MOST_HALOES_NAMED = 50  # of one reason for failing
 
 
@@ -179,19 +180,23 @@ def failures(analysis: AnalysisResult) -> list[dict[str, Any]]:
 
 
 def asked(report: ReportInput) -> dict[str, Any]:
-    """Return the configuration for reading: what is common, and what tells the analyses apart."""
+    """Return the configuration for reading: what was set, and what tells the analyses apart."""
+    config = report.asked or report.config
     sections = {
-        name: flatten(plain(report.config[name]))
+        name: flatten(plain(config[name]))
         for name in ("simulation", "cosmology", "truth", "surveys", "bins", "ensemble", "compare")
-        if report.config.get(name)
+        if config.get(name)
     }
     settings = {analysis.name: flatten(plain(analysis.config)) for analysis in report.analyses}
     keys = list(dict.fromkeys(key for entries in settings.values() for key in entries))
     common = {k: v[0] for k in keys if len(set(v := [s.get(k, "") for s in settings.values()])) == 1}
+    differing = [key for key in keys if key not in common]
+    if report.asked:  # of what all have in common, what was set, and what matters most
+        was_set = {k for a in report.asked.get("analyses", {}).values() for k in flatten(plain(a))}
+        common = {k: v for k, v in common.items() if k in was_set or k in _ALWAYS_SHOWN}
     title = "analyses: common to all" if len(settings) > 1 else f"analysis {next(iter(settings), '')}"
     if common:
         sections[title] = common
-    differing = [key for key in keys if key not in common]
     return {
         "sections": sections,
         "differing": differing,
@@ -207,6 +212,9 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     for key, value in tree.items():
         if isinstance(value, Mapping):
             flat |= flatten(value, f"{prefix}{key}.")
+        elif isinstance(value, list) and value and all(isinstance(entry, Mapping) for entry in value):
+            for i, entry in enumerate(value):  # a list of one reads as if it were none
+                flat |= flatten(entry, f"{prefix}{key}." if len(value) == 1 else f"{prefix}{key}[{i}].")
         elif value not in (None, "", []):
             flat[f"{prefix}{key}"] = readable(value)
     return flat

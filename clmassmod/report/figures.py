@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -24,13 +25,15 @@ _UNIT = {"g_t": 1.0, "delta_sigma": 1e14}
 _LINES = 100  # nodes of a drawn curve
 
 
-def shear_profile(fit: HaloFit) -> Figure:
+def shear_profile(fit: HaloFit, size: tuple[float, float] = (4.2, 3.2)) -> Figure:
     """Return the profile of one halo with its best fit and its cross component.
 
     Parameters
     ----------
     fit
         With ``profile``; ``model`` may be empty (an unusable halo has none).
+    size
+        Width and height in inches.
     """
     profile = fit.profile
     if profile is None:
@@ -42,7 +45,7 @@ def shear_profile(fit: HaloFit) -> Figure:
         for column in (profile.radius_mpc, profile.value, profile.error, profile.cross)
     )
     with style.figure_style():
-        figure, axes = style.new_axes()
+        figure, axes = style.new_axes(*size)
         axes.axhline(0.0, color=style.MUTED, linewidth=0.8)
         shown = np.isfinite(cross)
         axes.plot(radius[shown] * 1.015, cross[shown] / unit, "x", color=style.MUTED, ms=4, label="cross")
@@ -164,6 +167,9 @@ def _relation_limits(true_mass: Array, lens_mass: Array) -> tuple[tuple[float, f
 
 def _scatter_points(axes: Axes, true_mass: Array, lens_mass: Array, limits: tuple[float, float]) -> None:
     low = lens_mass <= limits[0]
+    if len(true_mass) > style.HISTOGRAM_ABOVE:
+        _draw_density(axes, true_mass, np.maximum(lens_mass, limits[0]), limits, int(low.sum()))
+        return
     many = len(true_mass) > style.RASTER_ABOVE
     colour = style.RASTER_POINT if many else style.SERIES[0]
     look: dict[str, Any] = {
@@ -182,6 +188,24 @@ def _scatter_points(axes: Axes, true_mass: Array, lens_mass: Array, limits: tupl
         axes.plot(
             true_mass[low], at, marker="v", ms=5, clip_on=False, gid="low", label=label, zorder=4, **look
         )
+
+
+def _draw_density(
+    axes: Axes, true_mass: Array, lens_mass: Array, limits: tuple[float, float], n_low: int
+) -> None:
+    """Draw numbers of haloes in cells equal in ln M, the darker the more, on a logarithmic scale."""
+    x_edges = np.geomspace(true_mass.min() / 1.001, true_mass.max() * 1.001, 61)
+    y_edges = np.geomspace(*limits, 71)
+    number, _, _ = np.histogram2d(true_mass, lens_mass, [x_edges, y_edges])
+    shade = np.log1p(number) / np.log1p(number.max())
+    colours = np.zeros((*number.T.shape, 4))
+    colours[..., :3] = to_rgb(style.RASTER_POINT)
+    colours[..., 3] = 0.9 * shade.T
+    mesh = axes.pcolormesh(x_edges, y_edges, number.T, rasterized=True, gid="density")
+    mesh.set_array(None)
+    mesh.set_facecolor(colours.reshape(-1, 4))
+    label = f"{len(true_mass):,} haloes in cells, {n_low:,} below in the lowest"
+    axes.plot([], [], "s", color=style.RASTER_POINT, label=label)
 
 
 def _draw_relation(axes: Axes, span: Array, relation: Relation) -> None:

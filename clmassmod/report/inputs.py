@@ -4,18 +4,76 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clmassmod.bias.statistics import Calibration
 from clmassmod.errors import ConfigError
 from clmassmod.posterior import Posterior
 from clmassmod.records import HaloFit
 
+Array = NDArray[np.float64]
 TRUE_MASS_BINNING = "true mass"
+MOST_ANALYSES_DRAWN = 6  # with figures of their own, unless the configuration names others
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What one halo looks like to its survey; positions are physical Mpc from the assumed centre.
+
+    Parameters
+    ----------
+    half_mpc
+        The picture reaches so far along both axes.
+    rings_mpc
+        Radial range of the fit.
+    true_centre_mpc
+        Of the halo.
+    kappa_inf
+        Convergence for sources at infinite redshift, (y, x) over the picture; NaN where the simulation
+        ends; None where it has no map.
+    x_mpc, y_mpc, e1, e2
+        Source galaxies, (source,); empty where there is no catalogue.
+    """
+
+    halo_id: str
+    survey: str
+    half_mpc: float
+    rings_mpc: tuple[float, float]
+    true_centre_mpc: tuple[float, float] = (0.0, 0.0)
+    kappa_inf: Array | None = None
+    x_mpc: Array = field(default_factory=lambda: np.empty(0))
+    y_mpc: Array = field(default_factory=lambda: np.empty(0))
+    e1: Array = field(default_factory=lambda: np.empty(0))
+    e2: Array = field(default_factory=lambda: np.empty(0))
+
+
+@dataclass(frozen=True)
+class BinProfile:
+    """Mean profile of a bin's members, and what the bin's ensemble predicts for it; arrays are (bin,).
+
+    Parameters
+    ----------
+    radius_mpc, delta_sigma, error
+        Weighted mean radius [Mpc], excess surface density and its error [Msun / Mpc2].
+    model
+        Ends of the 68 % interval and median of the prediction, (3, bin): low, middle, high; empty
+        without prediction.
+    n_stacked, n_members
+        Members in the mean, and usable members of the bin.
+    """
+
+    radius_mpc: Array
+    delta_sigma: Array
+    error: Array
+    model: Array
+    n_stacked: int
+    n_members: int
 
 
 @dataclass(frozen=True)
@@ -44,6 +102,12 @@ class AnalysisResult:
         Haloes whose step raised, each with ``halo_id`` and ``reason``.
     remarks
         What a reader should know of this analysis (of its binning, say); shown with the warnings.
+    scenes
+        Identifier of an example to its map and catalogue.
+    profiles
+        Label of a bin to its members' mean profile.
+    calibrations
+        Label of a bin to the calibration of its haloes against truth.
 
     Raises
     ------
@@ -61,6 +125,9 @@ class AnalysisResult:
     examples: Sequence[HaloFit] = ()
     failed: Sequence[Mapping[str, str]] = ()
     remarks: Sequence[str] = ()
+    scenes: Mapping[str, Scene] = field(default_factory=lambda: _EMPTY)
+    profiles: Mapping[str, BinProfile] = field(default_factory=lambda: _EMPTY)
+    calibrations: Mapping[str, Calibration] = field(default_factory=lambda: _EMPTY)
 
     def __post_init__(self) -> None:
         """Refuse a table that is incomplete."""
@@ -81,14 +148,16 @@ class AnalysisResult:
 
     def usable(self) -> NDArray[np.bool_]:
         """Return which haloes of the table could be fitted, shape (halo,)."""
-        return np.array([str(status) == "ok" for status in self.table["status"]], dtype=bool)
+        return np.asarray(np.asarray(self.table["status"]).astype(str) == "ok")
 
     def members(self, label: str) -> NDArray[np.intp]:
         """Return the rows of the table that belong to a bin, in the table's order, shape (member,)."""
-        wanted = {str(name) for name in self.bins[label]}
-        return np.array(
-            [i for i, name in enumerate(self.table["halo_id"]) if str(name) in wanted], dtype=np.intp
-        )
+        rows = [self._row[str(name)] for name in self.bins[label] if str(name) in self._row]
+        return np.unique(np.array(rows, dtype=np.intp))
+
+    @cached_property
+    def _row(self) -> Mapping[str, int]:
+        return {str(name): i for i, name in enumerate(self.table["halo_id"])}
 
     def column(self, name: str) -> NDArray[np.float64]:
         """Return a numeric column of the table, shape (halo,); NaN for a column that is not there."""
@@ -125,6 +194,10 @@ class ReportInput:
         What reproduces the campaign, one command a line.
     notes_above_z
         Those of the notes that concern bins beyond a redshift alone: (redshift, note).
+    figures_of
+        Analyses that have figures of their own; empty: the first few.
+    asked
+        The configuration without what is at its default; empty: all of it is shown.
     """
 
     title: str
@@ -137,3 +210,12 @@ class ReportInput:
     binning_of: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     command: str = ""
     notes_above_z: Sequence[tuple[float, str]] = ()
+    figures_of: Sequence[str] = ()
+    asked: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+
+    @property
+    def drawn(self) -> list[AnalysisResult]:
+        """Analyses that have figures of their own, in the order of the input."""
+        if self.figures_of:
+            return [analysis for analysis in self.analyses if analysis.name in self.figures_of]
+        return list(self.analyses[:MOST_ANALYSES_DRAWN])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -25,7 +25,10 @@ SERIES = ("#1757a5", "#d4691e", "#3fa08c", "#9b67f1", "#74193f")
 RASTER_POINT = "#4a86c8"
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 RASTER_ABOVE = 400  # points; more of them as vectors make the page heavy
+HISTOGRAM_ABOVE = 5000  # points; more of them hide each other, and their density is drawn instead
+ROW_SIZE = (3.5, 3.1)  # inches of panels that stand four in a row
 
+_GLYPH = r"(?:DejaVu|STIX|Cmr|Cmmi|Cmsy|Cmex|cmr|cmmi|cmsy|cmex)[A-Za-z0-9]*(?:-[A-Za-z]+)*-[0-9a-f]+"
 MASS_UNIT = 1e14  # Msun, of all axes
 MASS_LABEL = r"  [$10^{14}\,\mathrm{M}_\odot$]"
 THEME_VARIABLES = {
@@ -138,7 +141,8 @@ def inline_svg(svg: str, name: str, description: str) -> str:
     """Return an SVG file's text as an element for a page.
 
     Colours become the page's CSS variables, so that the figure follows its theme; identifiers get
-    the prefix ``name``, because all figures of a page share one namespace.
+    the prefix ``name``, because all figures of a page share one namespace. Those of glyphs stay, which are
+    the same in all figures: `shared_glyphs` takes them out, to stand once on the page.
 
     Parameters
     ----------
@@ -154,9 +158,9 @@ def inline_svg(svg: str, name: str, description: str) -> str:
     body = svg[svg.index("<svg") :]
     for colour, variable in THEME_VARIABLES.items():
         body = body.replace(colour, f"var({variable})")
-    body = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', body)
+    body = re.sub(rf'\bid="(?!{_GLYPH}")([^"]+)"', rf'id="{name}-\1"', body)
     body = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", body)
-    body = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', body)
+    body = re.sub(rf'href="#(?!{_GLYPH}")([^"]+)"', rf'href="#{name}-\1"', body)
     body = re.sub(r"\s*(<metadata>.*?</metadata>|<!--.*?-->)", "", body, flags=re.DOTALL)
     opening = re.match(r"<svg\b[^>]*>", body)
     assert opening is not None
@@ -167,3 +171,24 @@ def inline_svg(svg: str, name: str, description: str) -> str:
         f'role="img" aria-label="{description}">'
     )
     return head + body[opening.end() :].strip()
+
+
+def shared_glyphs(elements: Sequence[str]) -> tuple[str, list[str]]:
+    """Return an element that holds the glyphs of all figures once, and the figures without them.
+
+    Parameters
+    ----------
+    elements
+        Of `inline_svg`.
+    """
+    found: dict[str, str] = {}
+
+    def take(match: re.Match[str]) -> str:
+        found[match.group(1)] = match.group()
+        return ""
+
+    pattern = re.compile(rf'<path id="({_GLYPH})"[^>]*/>\s*', re.DOTALL)
+    rest = [re.sub(r"<defs>\s*</defs>\s*", "", pattern.sub(take, element)) for element in elements]
+    glyphs = "".join(found[key] for key in sorted(found))
+    hidden = '<svg xmlns="http://www.w3.org/2000/svg" width="0" height="0" class="glyphs" aria-hidden="true">'
+    return f"{hidden}<defs>{glyphs}</defs></svg>", rest

@@ -197,6 +197,25 @@ def summary_csv(rows: Sequence[SummaryRow]) -> str:
     return buffer.getvalue()
 
 
+def summary_ecsv(rows: Sequence[SummaryRow], campaign: str) -> str:
+    """Return the rows as ECSV, with units; astropy's ``Table.read`` and ``QTable.read`` understand it."""
+    from astropy.table import Table
+
+    numbers = {field.name for field in fields(SummaryRow) if field.type in ("float", "int", "bool")}
+    columns = {
+        name: [getattr(row, name) if name in numbers else _cell(getattr(row, name)) for row in rows]
+        for name in COLUMNS
+    }
+    kinds = [{"float": float, "int": int, "bool": bool}.get(str(f.type), str) for f in fields(SummaryRow)]
+    table = Table(columns, dtype=kinds, meta={"campaign": campaign})
+    for name in COLUMNS:
+        if name.endswith("_msun"):
+            table[name].unit = "Msun"
+    buffer = io.StringIO()
+    table.write(buffer, format="ascii.ecsv")
+    return buffer.getvalue()
+
+
 def _cell(value: Any) -> str:
     if isinstance(value, tuple):
         return "; ".join(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from clmassmod.posterior import Posterior
 from clmassmod.report import print_summary, summary_rows, write_report
 from clmassmod.report.inputs import TRUE_MASS_BINNING, AnalysisResult, ReportInput
 from clmassmod.steps.gather import read_bins
+from clmassmod.steps.illustrations import Illustrations
 from clmassmod.steps.paths import Campaign
 from clmassmod.steps.population import Population, load_population
 from clmassmod.store import load_fit, load_posterior
@@ -44,6 +46,43 @@ def report_input(campaign: Campaign) -> ReportInput:
         selection=campaign.state["counts"],
         analyses=analyses,
         binning_of=binning_of,
+        figures_of=config.report.figures_of or (),
+        asked=config.model_dump(mode="json", exclude_defaults=True),
+    )
+
+
+def with_figures(report: ReportInput, campaign: Campaign) -> ReportInput:
+    """Return a report whose drawn analyses have all that their figures need."""
+    illustrations = Illustrations(campaign)
+    drawn = {analysis.name for analysis in report.drawn}
+    seen: set[tuple[str | None, str]] = set()
+    analyses = []
+    for analysis in report.analyses:
+        if analysis.name in drawn:
+            analysis = _illustrated(illustrations, analysis, seen)
+        analyses.append(analysis)
+    return replace(report, analyses=analyses)
+
+
+def _illustrated(
+    illustrations: Illustrations, analysis: AnalysisResult, seen: set[tuple[str | None, str]]
+) -> AnalysisResult:
+    """Return an analysis with what its figures need; a scene that was shown is not shown again."""
+    campaign, name = illustrations.campaign, analysis.name
+    population = load_population(campaign.population_file(name))
+    examples = _examples(campaign, name, population)
+    survey = campaign.survey_of(name)
+    new = [fit for fit in examples if (survey, fit.halo_id) not in seen]
+    scenes = illustrations.scenes(name, new)
+    seen |= {(survey, halo_id) for halo_id in scenes}
+    return replace(
+        analysis,
+        examples=examples,
+        scenes=scenes,
+        profiles=illustrations.profiles(name, population, analysis.ensembles, analysis.bins),
+        calibrations=illustrations.calibrations(
+            name, population, analysis.comparisons, analysis.bins, analysis.true_mass_msun
+        ),
     )
 
 
@@ -72,7 +111,6 @@ def _analysis(campaign: Campaign, name: str) -> AnalysisResult:
         ensembles=ensembles,
         comparisons=comparisons,
         true_mass_msun=true_mass,
-        examples=_examples(campaign, name, population),
         failed=listed["failed"],
     )
 
@@ -100,7 +138,7 @@ def make_report(campaign: Campaign) -> list[Path]:
     folder = campaign.folder / "report"
     if folder.is_dir():
         shutil.rmtree(folder)  # figures of analyses that are no more
-    return write_report(report_input(campaign), folder)
+    return write_report(with_figures(report_input(campaign), campaign), folder)
 
 
 def print_report(campaign: Campaign) -> None:

@@ -5,9 +5,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from clmassmod.bias.statistics import calibration
 from clmassmod.posterior import Marginal, Posterior
 from clmassmod.records import HaloFit, HaloInfo, ShearProfile
 from clmassmod.report import AnalysisResult, ReportInput
+from clmassmod.report.inputs import BinProfile, Scene
 
 LN_BIAS, SCATTER = -0.08, 0.25
 EDGES = (1e14, 2e14, 4e14, 2e15)
@@ -174,6 +176,70 @@ def with_bins(result, *labels, examples=0):
     )
 
 
+def with_trend(result):
+    """Return a result whose bin of all haloes was compared by a model with trends."""
+    names = (
+        "ln_bias",
+        "ln_bias_mass",
+        "ln_bias_z",
+        "ln_scatter",
+        "ln_scatter_mass",
+        "ln_scatter_z",
+        "scatter",
+    )
+    found = posterior(
+        np.random.default_rng(4),
+        (-0.05, -0.2, 0.1, -1.5, 0.3, -0.4, 0.22),
+        (0.02, 0.03, 0.2, 0.1, 0.1, 0.3, 0.02),
+        names,
+        mass_definition="200c",
+        mass_pivot_msun=3e14,
+        z_pivot=0.5,
+    )
+    return replace(result, comparisons={**result.comparisons, "all": found})
+
+
+def illustrated(result):
+    """Return a result with a scene, a mean profile and a calibration of its first bin."""
+    rng = np.random.default_rng(5)
+    x, y = rng.uniform(-3, 3, (2, 4000))
+    radius, angle = np.hypot(x, y), np.arctan2(y, x)
+    shear = 0.1 / np.maximum(radius, 0.3)
+    kappa = np.fromfunction(lambda i, j: 0.1 / (0.2 + np.hypot(i - 20, j - 20) * 0.15), (41, 41))
+    first = result.examples[0].halo_id
+    scene = Scene(
+        first,
+        "ground",
+        3.0,
+        (0.5, 2.5),
+        (0.2, -0.1),
+        kappa,
+        x,
+        y,
+        -shear * np.cos(2 * angle) + rng.normal(0, 0.02, 4000),
+        -shear * np.sin(2 * angle) + rng.normal(0, 0.02, 4000),
+    )
+    r = np.geomspace(0.5, 2.5, 6)
+    value = 6e13 / r
+    profile = BinProfile(r, value, 0.1 * value, np.stack([0.9 * value, value, 1.1 * value]), 200, 239)
+    ids = [h for h in result.true_mass_msun if h != "nb0005.p2"][:200]
+    fits = [likelihood(h, result, rng) for h in ids]
+    found = calibration(fits, result.true_mass_msun, posterior=result.comparisons["all"], n_bootstrap=10)
+    return replace(result, scenes={first: scene}, profiles={"all": profile}, calibrations={"all": found})
+
+
+def likelihood(halo_id, result, rng):
+    """Return a fit whose likelihood is normal about the halo's biased and scattered mass."""
+    mass = np.geomspace(1e12, 3e16, 300)
+    lens = result.true_mass_msun[halo_id] * np.exp(rng.normal(LN_BIAS, SCATTER))
+    best, error = lens + rng.normal(0, 0.9e14), 0.9e14
+    ln_like = -0.5 * ((mass - best) / error) ** 2
+    return replace(
+        HaloFit.from_likelihood(halo_id, 0.25, mass, ln_like),
+        summary={"mass_ml_msun": best, "mass_err_msun": error},
+    )
+
+
 def two_analyses():
-    """Return a campaign whose second analysis has but one bin."""
-    return campaign(analysis(), with_bins(analysis("diemer", seed=2), "all"))
+    """Return a campaign whose second analysis has but one bin, and the first has all kinds of figures."""
+    return campaign(illustrated(analysis()), with_bins(analysis("diemer", seed=2), "all"))

@@ -19,6 +19,7 @@ from report_inputs import (
     posterior,
     two_analyses,
     with_bins,
+    with_trend,
 )
 
 from clmassmod.errors import ConfigError
@@ -31,15 +32,18 @@ from clmassmod.report import (
     summary_text,
     write_report,
 )
-from clmassmod.report.binfigures import bias_trend, by_bin
+from clmassmod.report.binfigures import by_analysis, by_bin
 from clmassmod.report.content import failures
 from clmassmod.report.distribution import MassScale, Population, expected_density, mass_distribution
 from clmassmod.report.figures import Relation, mass_relation, shear_profile
+from clmassmod.report.gallery import trend_of
 from clmassmod.report.summary import COLUMNS, counts
+from clmassmod.report.trendfigures import trend_figure
 
 ASKED_COLUMNS = (
     "analysis,bin,n_halos,n_failed,ln_bias,ln_bias_err,bias,bias_lo,bias_hi,scatter,scatter_lo,scatter_hi,"
 )
+TRENDLESS = posterior(np.random.default_rng(3), (0.0, -1.5), (0.1, 0.1), ("ln_bias", "ln_scatter"))
 RELATION = Relation(np.exp(LN_BIAS), 0.9, 0.95, SCATTER)
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> ${7*7} {{ 7*7 }} </style> & _%#"
 
@@ -255,13 +259,51 @@ def test_bins_are_drawn_with_their_intervals():
 def test_trend_needs_bins_that_differ_in_it():
     rows = summary_rows(campaign())
     chosen = {b: [r for r in rows if r.binning == b] for b in ("redshift", "true mass", "all")}
-    drawn = bias_trend(chosen["true mass"], "mass").axes[0].get_lines()
-    medians = np.array([r.true_mass_median_msun for r in chosen["true mass"]]) / 1e14
-    assert any(len(x.get_xdata()) == 3 and np.allclose(x.get_xdata(), medians) for x in drawn)
-    assert bias_trend(chosen["redshift"], "z") is not None
-    assert bias_trend(chosen["redshift"], "mass") is None
-    assert bias_trend(chosen["all"], "mass") is None
+    for quantity in ("bias", "scatter"):
+        drawn = trend_figure(chosen["true mass"], {}, quantity, "mass").axes[0].get_lines()
+        medians = np.array([r.true_mass_median_msun for r in chosen["true mass"]]) / 1e14
+        assert any(len(x.get_xdata()) == 3 and np.allclose(x.get_xdata(), medians) for x in drawn)
+    assert trend_figure(chosen["redshift"], {}, "bias", "z") is not None
+    assert trend_figure(chosen["redshift"], {}, "bias", "mass") is None
+    assert trend_figure(chosen["all"], {}, "bias", "mass") is None
     assert all(EDGES[i] / 1e14 <= m < EDGES[i + 1] / 1e14 for i, m in enumerate(medians))
+
+
+def test_band_of_a_trend_is_the_quantiles_of_its_draws():
+    trend = trend_of(with_trend(analysis()))
+    assert trend.varies
+    samples = trend.posterior.samples
+    mass, z = np.array([2e14, 6e14]), np.array([0.3, 0.9])
+    for name, quantity in (("ln_bias", "bias"), ("ln_scatter", "scatter")):
+        at = samples[name] + samples[f"{name}_mass"] * np.log(6e14 / 3e14)
+        np.testing.assert_allclose(
+            trend.band(quantity, "mass", mass)[:, 1], np.quantile(np.exp(at), [0.16, 0.5, 0.84]), rtol=1e-12
+        )
+        at = samples[name] + samples[f"{name}_z"] * np.log(1.9 / 1.5)
+        np.testing.assert_allclose(
+            trend.band(quantity, "z", z)[:, 1], np.quantile(np.exp(at), [0.16, 0.5, 0.84]), rtol=1e-12
+        )
+
+
+def test_a_fitted_trend_is_drawn_without_any_binning():
+    result = with_trend(with_bins(analysis(), "all"))
+    rows = summary_rows(campaign(result))
+    figure = trend_figure(rows, {"shape": trend_of(result)}, "bias", "mass")
+    x, y = by_gid(figure, "trend-0").get_data()
+    assert y[-1] < y[0]  # as the slope of -0.2 says
+    assert x[0] * 1e14 == pytest.approx(min(result.true_mass_msun.values()))
+    constant = trend_figure(rows, {"shape": replace(trend_of(result), posterior=TRENDLESS)}, "bias", "mass")
+    assert constant is None
+
+
+def test_analyses_are_drawn_side_by_side():
+    rows = [r for r in summary_rows(two_analyses()) if r.bin == "all"]
+    figure = by_analysis(rows, "bias")
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["shape", "diemer"]
+    points = next(x for x in figure.axes[0].get_lines() if x.get_marker() == "o").get_xdata()
+    np.testing.assert_allclose(points, [r.bias for r in rows])
+    assert by_analysis(rows[:1], "bias") is None
 
 
 @pytest.mark.parametrize(("observable", "unit"), [("g_t", 1.0), ("delta_sigma", 1e14)])
@@ -325,8 +367,9 @@ def test_files_of_a_report(written):
     folder, paths = written
     assert paths[0] == folder / "index.html"
     assert all(path.is_file() for path in paths)
-    assert {path.name for path in folder.iterdir()} == {"index.html", "summary.csv", "summary.tex", "figures"}
-    assert len(paths) == 3 + len(list((folder / "figures").iterdir()))
+    beside = {"summary.csv", "summary.ecsv", "summary.tex", "references.bib"}
+    assert {path.name for path in folder.iterdir()} == {"index.html", "figures", *beside}
+    assert len(paths) == 5 + len(list((folder / "figures").iterdir()))
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path):
@@ -343,7 +386,7 @@ def test_page_needs_nothing_else(written):
     anchors = [target[1:] for target in page.targets if target.startswith("#")]
     assert anchors
     assert set(anchors) <= set(page.ids)
-    assert page.tags.count("figure") == page.tags.count("svg") >= 15
+    assert page.tags.count("figure") == page.tags.count("svg") - 1 >= 15  # one svg holds the glyphs of all
     assert "default-src 'none'" in written[1][0].read_text()
 
 
@@ -372,7 +415,8 @@ def test_colours_follow_the_theme(written):
     used = set(re.findall(r"var\((--[a-z0-9-]+)\)", text))
     assert {"--ink", "--surface", "--series-1"} <= used
     assert all(f"{name}:" in css for name in used)
-    svg = text[text.index("<svg") : text.index("</svg>")]
+    first = text.index("<figure>")
+    svg = text[first : text.index("</svg>", first)]
     assert set(re.findall(r"#[0-9a-f]{6}\b", svg)) <= {"#4a86c8"}  # the tone of rastered points
 
 
@@ -453,7 +497,16 @@ def test_many_analyses_leave_the_page_readable(tmp_path):
     many = [replace(small, name=f"a{i}", comparisons={}) for i in range(8)]
     paths = write_report(campaign(*many), tmp_path)
     page = paths[0].read_text(encoding="utf-8")
-    assert "Figures of 2 more analyses are in the folder" in page
+    assert "2 more analyses have no figures here" in page
     assert 'id="masses-of-a5"' in page
     assert 'id="masses-of-a6"' not in page
-    assert (tmp_path / "figures" / "masses-a7-all.svg") in paths
+    assert not list((tmp_path / "figures").glob("*a7*"))
+    assert page.count(">a7<") >= 2  # the tables have all of them
+
+
+def test_analyses_with_figures_can_be_chosen(tmp_path):
+    small = with_bins(analysis(), "all")
+    many = [replace(small, name=f"a{i}", comparisons={}) for i in range(8)]
+    page = write_report(campaign(*many, figures_of=["a7"]), tmp_path)[0].read_text(encoding="utf-8")
+    assert 'id="masses-of-a7"' in page
+    assert 'id="masses-of-a0"' not in page
