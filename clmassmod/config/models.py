@@ -73,7 +73,7 @@ class Truth(Model):
     )
     halo_id: str = Field("halo_id", description="column of the halo's identifier")
     mass: str = Field("m200c", description="column of the true mass")
-    unit: Literal["Msun", "Msun/h"] = "Msun"
+    unit: Literal["Msun", "Msun/h"] = Field("Msun", description="of the true mass")
     mass_definition: MassDefinition = "200c"
     allow_missing: bool = Field(False, description="leave haloes without a true mass out, and count them")
 
@@ -184,16 +184,24 @@ class Binning(Model):
 class Ensemble(Model):
     """Population of lensing masses of a bin, without truth."""
 
-    model: str = "constant"
-    method: Literal["grid", "nuts"] = "grid"
+    model: str = Field(
+        "constant", description="constant, trend, student, mixture, trend+student or trend+mixture"
+    )
+    method: Literal["grid", "nuts"] = Field(
+        "grid", description="exact on a grid, or a sampler, which trend and mixture need"
+    )
     prior: dict[str, Interval] = Field(default_factory=dict, description="parameter to its uniform range")
 
 
 class Compare(Model):
     """Bias and scatter of the lensing masses of a bin."""
 
-    model: str = "constant"
-    method: Literal["grid", "nuts"] = "grid"
+    model: str = Field(
+        "constant", description="constant, trend, student, mixture, trend+student or trend+mixture"
+    )
+    method: Literal["grid", "nuts"] = Field(
+        "grid", description="exact on a grid, or a sampler, which trend and mixture need"
+    )
     prior: dict[str, Interval] = Field(default_factory=dict, description="parameter to its uniform range")
     true_mass_edges_msun: Edges | None = Field(None, description="further bins, by true mass [Msun]")
 
@@ -201,7 +209,7 @@ class Compare(Model):
 class Note(Model):
     """A known limit of the input."""
 
-    text: str
+    text: str = Field(description="a sentence")
     above_z: float | None = Field(None, ge=0, description="it concerns bins that reach beyond this redshift")
 
 
@@ -215,7 +223,7 @@ class Pair(Model):
 class Report(Model):
     """What the report shows."""
 
-    title: str = ""
+    title: str = Field("", description="heading of the page; empty: the name of the campaign")
     notes: list[str | Note] = Field(
         default_factory=list, description="known limits of the input, shown with the results"
     )
@@ -237,7 +245,7 @@ class CampaignConfig(Model):
     """A campaign: one simulation, any number of surveys, analyses and binnings."""
 
     campaign: Name = Field(description="names the folder results/<campaign>")
-    seed: int = Field(ge=0, lt=2**63)
+    seed: int = Field(ge=0, lt=2**63, description="of all random draws, with the names of halo and step")
     cosmology: CosmologyConfig
     simulation: Simulation
     truth: Truth | None = None

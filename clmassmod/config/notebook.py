@@ -36,7 +36,7 @@ class Origin(Model):
     """The campaign that a notebook's keys were taken from, so that its fits are the campaign's own."""
 
     file: str | None = Field(None, description="the campaign's configuration; null: there is none")
-    campaign: str = "notebook"
+    campaign: str = Field("notebook", description="its name")
     survey: str = Field("survey", description="its name, from which the draws of mocks come")
     analysis: str = Field("analysis", description="its name, from which the draws of samplers come")
 
@@ -52,7 +52,7 @@ class NotebookConfig(Analysis):
     radius_mpc: PositiveInterval | None = Field(  # type: ignore[assignment]
         None, description="radial range of the fit [Mpc]; null: 0.5 to 2.5 for maps, all of measured profiles"
     )
-    seed: int = Field(0, ge=0, lt=2**63)
+    seed: int = Field(0, ge=0, lt=2**63, description="of all random draws")
     origin: Origin = Origin()
 
 
@@ -60,7 +60,7 @@ class CallParameters(Model):
     """Keys of ``calc_params`` that are none of the analysis' own."""
 
     draws: int | None = Field(None, ge=1, description="of samplers; other fitters draw nothing")
-    seed: int | None = Field(None, ge=0, lt=2**63)
+    seed: int | None = Field(None, ge=0, lt=2**63, description="of this call's draws")
     n_jobs: int = Field(1, ge=-1, description="processes; -1: one for each core")
 
 

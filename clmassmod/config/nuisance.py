@@ -31,7 +31,7 @@ class ConcentrationPrior(Model):
 class MiscentringPrior(Model):
     """Offset between the assumed and the halo's own centre."""
 
-    distribution: Literal["rayleigh", "gamma"] = "rayleigh"
+    distribution: Literal["rayleigh", "gamma"] = Field("rayleigh", description="of the length of the offset")
     scale_mpc: float = Field(gt=0, le=5, description="its scale [Mpc]")
     fraction: float = Field(1.0, gt=0, le=1, description="share of haloes that are off centre at all")
 
@@ -39,14 +39,14 @@ class MiscentringPrior(Model):
 class TwoHaloPrior(Model):
     """Amplitude of the two-halo term, in units of linear theory with the bias of the halo's mass."""
 
-    mean: float = 1.0
+    mean: float = Field(1.0, description="of the normal prior")
     sd: float = Field(ge=0, description="0: fixed at the mean")
 
 
 class ShearBiasPrior(Model):
     """Multiplicative bias m of the measured shear, g -> (1 + m) g."""
 
-    mean: float = Field(0.0, gt=-1, lt=1)
+    mean: float = Field(0.0, gt=-1, lt=1, description="of the normal prior")
     sd: float = Field(ge=0, lt=1, description="0: fixed at the mean")
 
 

@@ -47,7 +47,7 @@ class LineOfSight(Model):
 
     z_source: float = Field(1.0, gt=0, description="redshift whose sources see the field's power spectrum")
     size_arcmin: float = Field(128.0, gt=1, le=1000, description="side of the square, which repeats beyond")
-    pixel_arcmin: float = Field(0.25, gt=0.01, le=5)
+    pixel_arcmin: float = Field(0.25, gt=0.01, le=5, description="side of the random field's pixels")
 
 
 class Baryons(Model):
@@ -58,13 +58,13 @@ class Baryons(Model):
     """
 
     m_c_msun_h: float = Field(6.6e13, gt=0, description="haloes of this mass have lost part of their gas")
-    mu: float = Field(0.21, ge=0)
+    mu: float = Field(0.21, ge=0, description="how the slope of the gas depends on mass")
     theta_ej: float = Field(4.0, gt=0, description="reach of ejected gas, in virial radii")
-    theta_co: float = Field(0.1, gt=0)
-    a_star: float = Field(0.09, ge=0)
-    m_star_msun_h: float = Field(2.5e11, gt=0)
-    eta: float = Field(0.32, ge=0)
-    eta_cga: float = Field(0.6, ge=0)
+    theta_co: float = Field(0.1, gt=0, description="core of the gas, in virial radii")
+    a_star: float = Field(0.09, ge=0, description="fraction of stars at m_star")
+    m_star_msun_h: float = Field(2.5e11, gt=0, description="mass at which stars have the fraction a_star")
+    eta: float = Field(0.32, ge=0, description="slope of the fraction of all stars with mass")
+    eta_cga: float = Field(0.6, ge=0, description="slope of that of the central galaxy")
 
 
 class AnalyticOptions(Model):

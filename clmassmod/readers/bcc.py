@@ -33,7 +33,9 @@ class BccOptions(Model):
 
     behind_lens: float | None = Field(0.1, description="keep galaxies with z > z_lens + this; null: all")
     x_axis: Literal["east", "west"] = Field("east", description="direction in which gamma1 > 0 stretches")
-    shear_sign: tuple[Literal[-1, 1], Literal[-1, 1]] = (1, 1)
+    shear_sign: tuple[Literal[-1, 1], Literal[-1, 1]] = Field(
+        (1, 1), description="factors of the components, to positive = along x, along x = y"
+    )
     mass_definition: MassDefinition = Field("200c", description="of m200, the true masses that files give")
     mass_unit: str | None = Field(None, description="of m200, which the files do not state, such as 'Msun/h'")
     kappa: str | None = Field(

@@ -31,14 +31,14 @@ class GalaxyColumns(Model):
     """Names of the galaxies' columns."""
 
     ra: str | None = Field("ra", description="degrees; with 'dec', unless 'x' and 'y' are given")
-    dec: str | None = "dec"
+    dec: str | None = Field("dec", description="degrees")
     x: str | None = Field(None, description="position from the lens, with 'position_unit'")
-    y: str | None = None
-    e1: str = "e1"
-    e2: str = "e2"
+    y: str | None = Field(None, description="position from the lens, with 'x'")
+    e1: str = Field("e1", description="ellipticity along x, an estimate of the reduced shear")
+    e2: str = Field("e2", description="ellipticity along x = y")
     z: str | float | None = Field("z", description="redshift, or one for all sources")
     beta_s: str | None = Field(None, description="instead of redshifts")
-    weight: str | None = None
+    weight: str | None = Field(None, description="of the ellipticity; null: all alike")
     shear_m: str | None = Field(
         None, description="multiplicative bias, which the ellipticity is divided by (1 + m)"
     )

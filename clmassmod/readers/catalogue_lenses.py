@@ -24,9 +24,9 @@ class LensOptions(Model):
 
     path: str | None = Field(None, description="table with one row a lens")
     halo_id: str | None = Field("halo_id", description="column of 'path', or attribute; else the file's name")
-    z: str | float = "z_lens"
+    z: str | float = Field("z_lens", description="redshift")
     ra: str | float = Field("ra_lens", description="degrees")
-    dec: str | float = "dec_lens"
+    dec: str | float = Field("dec_lens", description="degrees")
 
 
 class Lenses:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from pydantic import Field
 
 from clmassmod.config import Model, build
 from clmassmod.config.models import Simulation
@@ -26,7 +27,7 @@ _LONGEST_ID = 200  # a file's name may have 255 bytes, and the store appends to 
 class CommonOptions(Model):
     """Options of every reader that opens a file."""
 
-    check_cosmology: bool = True
+    check_cosmology: bool = Field(True, description="refuse a file that was made with another cosmology")
 
 
 def open_reader(simulation: Simulation, cosmology: Cosmology, seed: int) -> Any:

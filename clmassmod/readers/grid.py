@@ -27,7 +27,7 @@ class GridOptions(CommonOptions):
         "auto", description="what the map holds; auto: by its unit"
     )
     gamma1: str | None = Field(None, description="dataset or extension of the first shear component")
-    gamma2: str | None = None
+    gamma2: str | None = Field(None, description="of the second")
     shear_sign: tuple[Literal[-1, 1], Literal[-1, 1]] = Field(
         (1, 1), description="to positive = along x, along x = y"
     )

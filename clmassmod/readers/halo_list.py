@@ -19,16 +19,16 @@ from clmassmod.readers.units import parse_unit
 class ListColumns(Model):
     """Columns of a list of haloes (simulation.path); values of -1 and 0 mean not known."""
 
-    halo_id: str = "id"
-    mass: str = "m200"
+    halo_id: str = Field("id", description="identifier")
+    mass: str = Field("m200", description="true mass")
     mass_unit: str | None = Field(None, description="null: 'Msun/h' if the file's comment says so, or Msun")
     concentration: str | None = Field("concen", description="null or not known: from the relation")
-    z: str = "redshift"
+    z: str = Field("redshift", description="redshift of the halo")
     z_decimals: int | None = Field(
         6, ge=0, le=12, description="redshifts of one snapshot may differ in the last digits"
     )
     parent_separator: str | None = Field("_", description="an id is parent, separator, projection")
-    check_cosmology: bool = True
+    check_cosmology: bool = Field(True, description="refuse a list that was made with another cosmology")
 
 
 class HaloList:

@@ -39,7 +39,9 @@ class MxxlOptions(Model):
     )
     halo_id: str = Field("{halo}_{projection}", description="identifier, as tables of true masses have it")
     parent_id: str = Field("{halo}", description="what the projections of one halo share")
-    shear_sign: tuple[Literal[-1, 1], Literal[-1, 1]] = (1, 1)
+    shear_sign: tuple[Literal[-1, 1], Literal[-1, 1]] = Field(
+        (1, 1), description="factors of the components, to positive = along x, along x = y"
+    )
     first_index: Literal["x", "y"] = Field("x", description="axis of the slower index of the maps")
 
     @field_validator("pattern")

@@ -47,12 +47,14 @@ class ParticlesOptions(CommonOptions):
     depth_mpc: float | None = Field(
         None, gt=0, description="along the line of sight, physical; null: everything"
     )
-    pixel_mpc: float = Field(0.02, gt=0)
-    assignment: Assignment = "cic"
-    particle_types: list[int] = Field([1], min_length=1)
-    length_unit: str = "kpc/h comoving"
-    mass_unit: str = "1e10 Msun/h"
-    periodic: bool = True
+    pixel_mpc: float = Field(0.02, gt=0, description="side of the map's pixels [Mpc]")
+    assignment: Assignment = Field("cic", description="of particles to pixels")
+    particle_types: list[int] = Field(
+        [1], min_length=1, description="PartTypes of the snapshot that carry mass"
+    )
+    length_unit: str = Field("kpc/h comoving", description="of the positions")
+    mass_unit: str = Field("1e10 Msun/h", description="of the particles' masses")
+    periodic: bool = Field(True, description="the box repeats itself")
     subtract_mean: bool = Field(True, description="take off the mean matter density times the depth")
 
 

@@ -24,8 +24,8 @@ class Columns(Model):
     """Names of columns; a number may stand for a column where one value holds for all."""
 
     halo_id: str | None = Field("halo_id", description="null: one halo a file, its name is the identifier")
-    z: str | float = "z"
-    radius: str = "radius"
+    z: str | float = Field("z", description="redshift of the lens")
+    radius: str = Field("radius", description="of the bin")
     value: str = Field("ds_t", description="excess surface density or reduced tangential shear")
     cross: str | None = Field(None, description="the same of the component at 45 degrees")
     weight: str | None = Field(
@@ -36,7 +36,7 @@ class Columns(Model):
     beta_s: str | float | None = Field(None, description="mean of beta / beta(infinity)")
     beta_s2: str | float | None = Field(None, description="mean of its square; null: beta_s squared")
     beta: str | float | None = Field(None, description="mean of D_ls / D_s, instead of beta_s")
-    beta2: str | float | None = None
+    beta2: str | float | None = Field(None, description="mean of the square of beta; null: beta squared")
     z_source: str | float | None = Field(None, description="redshift of a source plane, instead of beta_s")
     parent_id: str | None = Field(None, description="of what the row is a projection of")
 
@@ -52,15 +52,17 @@ class Columns(Model):
 class Units(Model):
     """Units that the file does not state, or states wrongly; such as 'h Msun / pc2', 'Mpc/h comoving'."""
 
-    radius: str | None = None
+    radius: str | None = Field(None, description="of the radius")
     value: str | None = Field(None, description="of value, cross and error")
-    weight: str | None = None
+    weight: str | None = Field(None, description="of the weight")
 
 
 class ProfilesOptions(CommonOptions):
     """What the table holds."""
 
-    observable: Literal["delta_sigma", "g_t"] = "delta_sigma"
+    observable: Literal["delta_sigma", "g_t"] = Field(
+        "delta_sigma", description="excess surface density, or reduced tangential shear"
+    )
     columns: Columns = Columns(cross="ds_x", weight="w")
     units: Units = Units()
     group: str | None = Field(None, description="HDF5 group, or FITS extension")

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
+from docutils.parsers.rst.directives import flag
 from sphinx.application import Sphinx
-
-from clmassmod.registry import load_object
 
 Schema = dict[str, Any]
 
 
 def sections(target: str) -> Iterator[tuple[str, Schema]]:
     """Return each model below ``module:Model`` once, with the path of the first key that leads to it."""
-    schema = load_object(target).model_json_schema()
+    schema = model(target).model_json_schema()
     found: dict[str, str] = {}
     waiting = [("", schema)]
     while waiting:
-        path, model = waiting.pop(0)
-        yield path, model
+        path, part = waiting.pop(0)
+        yield path, part
         below = []
-        for key, entry in model.get("properties", {}).items():
+        for key, entry in part.get("properties", {}).items():
             for name, suffix in _references(entry):
                 if name not in found:
                     found[name] = f"{path}.{key}{suffix}".lstrip(".")
                     below.append((found[name], schema["$defs"][name]))
         waiting = below + waiting
+
+
+def model(target: str) -> Any:
+    """Return the model ``module:Name`` or ``module:Class.Name``."""
+    module, _, name = target.partition(":")
+    return attrgetter(name)(import_module(module))
 
 
 def _references(entry: Schema, suffix: str = "") -> Iterator[tuple[str, str]]:
@@ -94,32 +101,35 @@ class Keys(Directive):
     """Tables of the keys of a model and of all models below it: ``{keys} module:Model``."""
 
     required_arguments = 1
-    option_spec: ClassVar[dict[str, Any]] = {"prefix": str}
+    option_spec: ClassVar[dict[str, Any]] = {"prefix": str, "top": flag}
 
     def run(self) -> list[nodes.Node]:
         """Return one section for each model."""
         made: list[nodes.Node] = []
+        definitions = model(self.arguments[0]).model_json_schema().get("$defs", {})
         prefix = self.options.get("prefix", "")
-        for path, model in sections(self.arguments[0]):
+        for path, schema in sections(self.arguments[0]):
             name = ".".join(filter(None, (prefix, path)))
-            if not name:
-                made.append(_table(model))
+            if not path:
+                made.append(_table(schema, definitions))
                 continue
+            if "top" in self.options:
+                break
             section = nodes.section(ids=[nodes.make_id(name)], names=[nodes.fully_normalize_name(name)])
             section += nodes.title(name, "", nodes.literal(name, name))
-            if model.get("description"):
-                section += nodes.paragraph("", model["description"])
-            section += _table(model)
+            if schema.get("description"):
+                section += nodes.paragraph("", schema["description"])
+            section += _table(schema, definitions)
             self.state.document.note_implicit_target(section, section)
             made.append(section)
         return made
 
 
-def _table(model: Schema) -> nodes.Node:
-    required = model.get("required", [])
+def _table(schema: Schema, definitions: Schema) -> nodes.Node:
+    required = schema.get("required", [])
     rows = [
-        (key, kind(entry), default(entry, key in required), meaning(entry))
-        for key, entry in model.get("properties", {}).items()
+        (key, kind(entry), default(entry, key in required), meaning(entry, definitions))
+        for key, entry in schema.get("properties", {}).items()
     ]
     table = nodes.table(classes=["keys"])
     group = nodes.tgroup(cols=4)
@@ -134,9 +144,12 @@ def _table(model: Schema) -> nodes.Node:
     return table
 
 
-def meaning(entry: Schema) -> str:
-    """Return a key's description."""
-    return str(entry.get("description", ""))
+def meaning(entry: Schema, definitions: Schema) -> str:
+    """Return a key's description, or the first sentence of the section that it holds."""
+    text = entry.get("description", "")
+    for name, _ in _references(entry):
+        text = text or definitions[name].get("description", "").partition("\n")[0].rstrip(".")
+    return str(text)
 
 
 def _row(cells: Any) -> nodes.row:
