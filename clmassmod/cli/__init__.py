@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from clmassmod import __version__
 from clmassmod.errors import ClmassmodError
 
-Command = Callable[[argparse.Namespace], None]
+Command = Callable[[argparse.Namespace], int | None]
 
 
 def _warn(text: str) -> None:
@@ -27,18 +27,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"clmassmod {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    from clmassmod.cli import files, rules
+    from clmassmod.cli import campaigns, files, rules
 
     rules.add_commands(commands)
+    campaigns.add_commands(commands)
     files.add_commands(commands)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
-    options = _parser().parse_args(arguments)
+    from clmassmod.cli.campaigns import split
+
+    own, handed_on = split(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(own, argparse.Namespace(handed_on=handed_on))
     try:
-        options.run(options)
+        return options.run(options) or 0
     except ClmassmodError as error:
         if os.environ.get("CLMASSMOD_TRACEBACK"):
             raise
@@ -54,4 +58,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _warn("interrupted")
         return 130
-    return 0

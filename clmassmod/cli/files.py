@@ -1,4 +1,4 @@
-"""Commands of a user at the terminal: init, predict, show, status, retry, schema."""
+"""Commands of a user at the terminal that need no campaign: init, predict, show, schema."""
 
 from __future__ import annotations
 
@@ -86,26 +86,6 @@ def _show(options: argparse.Namespace) -> None:
     print("\n".join(show_file(options.file)))
 
 
-def _status(options: argparse.Namespace) -> None:
-    from clmassmod.steps.paths import Campaign
-    from clmassmod.steps.status import status_lines
-
-    print("\n".join(status_lines(Campaign.open(options.campaign))))
-
-
-def _retry(options: argparse.Namespace) -> None:
-    from clmassmod.steps.paths import Campaign
-    from clmassmod.steps.status import forget_failures
-
-    forgotten = forget_failures(Campaign.open(options.campaign), options.halo)
-    if not forgotten:
-        print("none of these haloes failed; nothing to try again")
-        return
-    print(
-        f"{len(forgotten)} haloes will be tried again by the next snakemake run: {', '.join(forgotten[:10])}"
-    )
-
-
 def _schema(options: argparse.Namespace) -> None:
     import json
 
@@ -151,12 +131,5 @@ def add_commands(commands: Any) -> None:
     )
     show = add("show", _show, "verify a result file and print what it holds")
     show.add_argument("file")
-    status = add("status", _status, "what is done, what failed and why, and how to repeat just that")
-    status.add_argument("campaign", help="folder results/<campaign>")
-    retry = add(
-        "retry", _retry, "let the next run of snakemake repeat the haloes that failed, and nothing else"
-    )
-    retry.add_argument("campaign", help="folder results/<campaign>")
-    retry.add_argument("halo", nargs="*", help="just these haloes (default: all that failed)")
     schema = add("schema", _schema, "print the JSON schema of the configuration")
     schema.add_argument("-o", "--output", help="file to write")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -21,11 +21,13 @@ from clmassmod.registry import READERS
 from clmassmod.steps.layout import settle
 from clmassmod.steps.lock import hold
 from clmassmod.steps.markers import stale_markers
+from clmassmod.steps.mend import damaged
 from clmassmod.steps.paths import Campaign
 from clmassmod.steps.sources import check_plugins, files_in, fingerprint, resolve
 from clmassmod.store import write_text_if_changed
 
 RESULTS = Path("results")
+_LISTED = {"counts", "z_range", "halos_hash", "halo_ids", "kind"}  # what listing the haloes finds
 
 
 def prepare(
@@ -35,6 +37,7 @@ def prepare(
     project: Path | str | None = None,
     dry_run: bool = False,
     exclusive: bool = False,
+    report: Callable[[str], None] | None = None,
 ) -> Campaign:
     """Check a configuration, list the haloes and freeze both under ``results/<campaign>``.
 
@@ -52,6 +55,8 @@ def prepare(
         Write and remove nothing: a dry run beside a running campaign must not disturb it.
     exclusive : bool
         Hold the campaign to the end of this process; refuse while another has it.
+    report : callable
+        Takes a line on each damaged file that was removed, to be made again.
 
     Raises
     ------
@@ -76,16 +81,25 @@ def prepare(
     if exclusive:
         hold(folder)
     if not dry_run:
-        for _, _, halo_files in campaign.halo_folders():
-            settle(halo_files, campaign.digits)
-        frozen = yaml.safe_dump(checked.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-        if halos_text is not None:
-            write_text_if_changed(campaign.halos_file, halos_text)
-        write_text_if_changed(folder / "config.yaml", frozen)
-        write_text_if_changed(folder / "campaign.json", json.dumps(state, sort_keys=True))
-        for marker in campaign.stale:
-            Path(marker).unlink(missing_ok=True)
+        _freeze(campaign, halos_text, report)
     return campaign
+
+
+def _freeze(campaign: Campaign, halos_text: str | None, report: Callable[[str], None] | None) -> None:
+    """Write what was prepared, and remove what does not belong to it."""
+    for _, _, halo_files in campaign.halo_folders():
+        settle(halo_files, campaign.digits)
+    frozen = yaml.safe_dump(campaign.config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    if halos_text is not None:
+        write_text_if_changed(campaign.halos_file, halos_text)
+    write_text_if_changed(campaign.folder / "config.yaml", frozen)
+    write_text_if_changed(campaign.folder / "campaign.json", json.dumps(campaign.state, sort_keys=True))
+    for marker in campaign.stale:
+        Path(marker).unlink(missing_ok=True)
+    for path, why in damaged(campaign):
+        path.unlink(missing_ok=True)
+        if why and report is not None:
+            report(f"{why.partition('; ')[0]}; it is made again")
 
 
 def _state(config: CampaignConfig, folder: Path, source: str) -> tuple[dict[str, Any], str | None]:
@@ -106,8 +120,8 @@ def _state(config: CampaignConfig, folder: Path, source: str) -> tuple[dict[str,
     )
     state: dict[str, Any] = {"fingerprints": prints, "listing": listing}
     text = None
-    if old.get("listing") == listing and (folder / "halos.csv").is_file():
-        state |= {k: old[k] for k in ("counts", "z_range", "halos_hash", "halo_ids", "kind")}
+    if old.get("listing") == listing and _list_is_whole(folder / "halos.csv", old):
+        state |= {k: old[k] for k in _LISTED}
     else:
         halos, counts, kind = _list_halos(config, source)
         text = _halos_csv(halos)
@@ -178,19 +192,10 @@ def shard_names(halo_ids: list[str], halos_per_job: int) -> list[str]:
 
 def shard_members(campaign: Campaign, shard: str) -> list[str]:
     """Return the halo ids of a shard."""
-    ids = campaign.state["halo_ids"]
-    size = campaign.config.halos_per_job
     try:
-        position = campaign.state["shards"].index(shard)
-    except ValueError:
+        return list(campaign.members[shard])
+    except KeyError:
         raise ConfigError(f"{campaign.root}: no shard or halo {shard!r}; see {campaign.halos_file}") from None
-    return list(ids[position * size : (position + 1) * size])
-
-
-def shards_by_halo(campaign: Campaign) -> dict[str, str]:
-    """Return the shard of each halo."""
-    size = campaign.config.halos_per_job
-    return {h: campaign.shards[i // size] for i, h in enumerate(campaign.state["halo_ids"])}
 
 
 def read_halos(campaign: Campaign, wanted: Iterable[str] | None = None) -> Iterator[HaloInfo]:
@@ -217,11 +222,25 @@ def _halos_csv(halos: list[HaloInfo]) -> str:
 
 
 def _old_state(folder: Path) -> dict[str, Any]:
+    """Return what an earlier run found, or nothing where that is damaged."""
     try:
         state = json.loads((folder / "campaign.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return state if isinstance(state, dict) else {}
+    whole = (
+        isinstance(state, dict) and isinstance(state.get("fingerprints"), dict) and state.keys() >= _LISTED
+    )
+    return state if whole else {}
+
+
+def _list_is_whole(path: Path, old: dict[str, Any]) -> bool:
+    """Return whether a list of haloes is the one that an earlier run wrote."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    ids = [line.partition(",")[0] for line in text.splitlines()[1:]]
+    return bool(content_hash(text) == old["halos_hash"] and ids == old["halo_ids"])
 
 
 def _list_halos(config: CampaignConfig, source: str) -> tuple[list[HaloInfo], dict[str, int], str]:

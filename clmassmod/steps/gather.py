@@ -17,7 +17,7 @@ from clmassmod.registry import load_object
 from clmassmod.steps.campaign import read_truth_of
 from clmassmod.steps.guard import Guard
 from clmassmod.steps.halos import provenance_of
-from clmassmod.steps.paths import Campaign
+from clmassmod.steps.paths import Campaign, read_bins
 from clmassmod.steps.population import gather_population, load_population, save_population
 from clmassmod.store import write_text, write_tree
 
@@ -95,22 +95,16 @@ def _entry(binning: str, members: list[str], usable: set[str]) -> dict[str, Any]
     return {"binning": binning, "halos": members, "n_usable": sum(h in usable for h in members)}
 
 
-def read_bins(campaign: Campaign, analysis: str) -> dict[str, Any]:
-    """Return what `bins` wrote for an analysis."""
-    path = campaign.bins_file(analysis)
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: not there; run `clmassmod bins --campaign {campaign.root}` first"
-        ) from None
-
-
 def _members(campaign: Campaign, analysis: str, label: str) -> list[str]:
     bins = read_bins(campaign, analysis)["bins"]
     if label not in bins:
         raise ConfigError(f"analysis {analysis}: no bin {label!r} (known: {', '.join(bins)})")
     return list(bins[label]["halos"])
+
+
+def posterior_origin(campaign: Campaign, step: str, analysis: str, label: str) -> dict[str, str]:
+    """Return what distinguishes one posterior of `ensemble` or `compare` from all others."""
+    return {"config_hash": campaign.hash(step, analysis), "step": step, "analysis": analysis, "bin": label}
 
 
 def fit_ensemble(campaign: Campaign, analysis: str, label: str, report: Callable[[str], None]) -> None:
@@ -119,7 +113,7 @@ def fit_ensemble(campaign: Campaign, analysis: str, label: str, report: Callable
     from clmassmod.store import save_posterior
 
     config = campaign.config.ensemble
-    population = load_population(campaign.population_file(analysis))
+    population = load_population(campaign.population_file(analysis), campaign.hash("bins", analysis))
     posterior = ensemble.fit(
         population.fits(_members(campaign, analysis, label)),
         model=config.model,
@@ -129,7 +123,8 @@ def fit_ensemble(campaign: Campaign, analysis: str, label: str, report: Callable
     )
     for warning in posterior.warnings:
         report(f"{analysis}, bin {label}: {warning}")
-    provenance = provenance_of(campaign, campaign.hash("ensemble", analysis))
+    origin = posterior_origin(campaign, "ensemble", analysis, label)
+    provenance = provenance_of(campaign, origin.pop("config_hash")) | origin
     save_posterior(campaign.ensemble_file(analysis, label), posterior, provenance)
 
 
@@ -144,7 +139,7 @@ def compare_bin(campaign: Campaign, analysis: str, label: str, report: Callable[
         raise ConfigError(
             f"{campaign.root}: `compare` needs the key 'truth', which the configuration has not"
         )
-    population = load_population(campaign.population_file(analysis))
+    population = load_population(campaign.population_file(analysis), campaign.hash("bins", analysis))
     truth = read_truth_of(config)
     inside_label = label if label not in campaign.truth_bins else ALL
     members = _members(campaign, analysis, inside_label)
@@ -175,6 +170,7 @@ def compare_bin(campaign: Campaign, analysis: str, label: str, report: Callable[
         "halo_id": np.array(known, dtype=str),
         "true_mass_msun": np.array([truth[h] for h in known], dtype=float),
     }
-    provenance = provenance_of(campaign, campaign.hash("compare", analysis))
+    origin = posterior_origin(campaign, "compare", analysis, label)
+    provenance = provenance_of(campaign, origin.pop("config_hash")) | origin
     guard.check()
     save_posterior(campaign.comparison_file(analysis, label), posterior, provenance, observed)

@@ -24,7 +24,15 @@ from clmassmod.steps.campaign import read_halos, shard_members
 from clmassmod.steps.guard import Guard
 from clmassmod.steps.markers import write_marker
 from clmassmod.steps.paths import Campaign
-from clmassmod.store import load_catalog, load_fit, read_tree, save_catalog, save_fit, write_text
+from clmassmod.store import (
+    check_origin,
+    load_catalog,
+    load_fit,
+    read_tree,
+    save_catalog,
+    save_fit,
+    write_text,
+)
 from clmassmod.tables import Tables
 
 
@@ -37,7 +45,10 @@ class Inputs:
 
     @cached_property
     def _tree(self) -> dict[str, Any]:
-        return read_tree(self.campaign.tables_file, "tables")
+        path = self.campaign.tables_file
+        tree = read_tree(path, "tables")
+        check_origin(path, tree["provenance"], {"config_hash": self.campaign.hash("tables")})
+        return tree
 
     @cached_property
     def tables(self) -> Tables:

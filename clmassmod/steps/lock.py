@@ -140,16 +140,22 @@ def _release_snakemake(folder: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
-def refuse_running(folder: Path, what: str) -> None:
-    """Raise ConfigError while a run has the campaign; ``what`` says what cannot be done meanwhile."""
+def running(folder: Path) -> Holder | None:
+    """Return the run that has a campaign at this moment, as far as can be seen from this host."""
     with suppress(OSError), lock_file(folder).open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in _BUSY:
-                raise ConfigError(
-                    f"{folder}: a run has this campaign ({holder(folder)}); {what} when it has ended"
-                ) from None
+                return holder(folder)
+    return None
+
+
+def refuse_running(folder: Path, what: str) -> None:
+    """Raise ConfigError while a run has the campaign; ``what`` says what cannot be done meanwhile."""
+    who = running(folder)
+    if who is not None:
+        raise ConfigError(f"{folder}: a run has this campaign ({who}); {what} when it has ended")
 
 
 def check_still_wanted(folder: Path, environment: Any = os.environ) -> None:

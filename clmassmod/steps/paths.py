@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from clmassmod.config import CampaignConfig, Model, content_hash, load_campaign
-from clmassmod.errors import ConfigError
+from clmassmod.errors import ConfigError, StoreError
 from clmassmod.registry import READERS
 from clmassmod.steps import layout
 from clmassmod.steps.sources import portable
+from clmassmod.store.origin import check_origin
 from clmassmod.store.tree import FORMAT_VERSION
 
 
@@ -96,10 +97,16 @@ class Campaign:
         """Names of the shards; a shard of one halo has the halo's name."""
         return list(self.state["shards"])
 
+    @cached_property
+    def members(self) -> dict[str, list[str]]:
+        """Halo ids of each shard."""
+        ids, size = self.state["halo_ids"], self.config.halos_per_job
+        return {shard: ids[i * size : (i + 1) * size] for i, shard in enumerate(self.shards)}
+
     def bins(self, analysis: str) -> list[str]:
         """Return the labels of the bins that hold a halo with a likelihood."""
-        listed = json.loads(self.bins_file(analysis).read_text(encoding="utf-8"))
-        return [label for label, entry in listed["bins"].items() if entry["n_usable"] > 0]
+        listed = read_bins(self, analysis)["bins"]
+        return [label for label, entry in listed.items() if entry["n_usable"] > 0]
 
     # paths
 
@@ -139,6 +146,10 @@ class Campaign:
     def marker_file(self, step: str, name: str, shard: str) -> Path:
         """Return what says that a shard of `mocks` or `fits` is done."""
         return self.folder / "markers" / step / name / f"{shard}.json"
+
+    def log_file(self, step: str, name: str, shard: str) -> Path:
+        """Return the log of a shard of `mocks` or `fits`, as the rules name it."""
+        return self.folder / "logs" / step / name / f"{shard}.log"
 
     def bins_file(self, analysis: str) -> Path:
         """Members of each bin."""
@@ -223,3 +234,33 @@ class Campaign:
 
     def _portable(self, part: Model, *exclude: str) -> Any:
         return portable(part.model_dump(mode="json", exclude=set(exclude)), self.state["fingerprints"])
+
+
+def parse_bins(path: Path) -> dict[str, Any]:
+    """Return what a list of bins holds; StoreError if it is missing or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        for entry in content["bins"].values():
+            _ = [str(halo_id) for halo_id in entry["halos"]], int(entry["n_usable"]), entry["binning"]
+        _ = str(content["config_hash"]), list(content["failed"])
+    except FileNotFoundError:
+        raise StoreError(f"{path}: not there; run `clmassmod bins` or snakemake first") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(
+            f"{path}: damaged ({type(error).__name__}: {error}); remove it and run again"
+        ) from None
+    return dict(content)
+
+
+def read_bins(campaign: Campaign, analysis: str) -> dict[str, Any]:
+    """Return what `bins` wrote for an analysis.
+
+    Raises
+    ------
+    StoreError
+        Where it is missing, damaged, or of another configuration.
+    """
+    path = campaign.bins_file(analysis)
+    content = parse_bins(path)
+    check_origin(path, content, {"config_hash": campaign.hash("bins", analysis), "analysis": analysis})
+    return content

@@ -15,7 +15,7 @@ import numpy as np
 from clmassmod.errors import FitError, StoreError
 from clmassmod.records import HaloFit, HaloInfo
 from clmassmod.steps.paths import Campaign
-from clmassmod.store import load_fit, read_tree, write_tree
+from clmassmod.store import check_origin, load_fit, read_tree, write_tree
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,8 @@ def save_population(path: Path, population: Population, provenance: Mapping[str,
     write_tree(path, "population", tree, provenance)
 
 
-def load_population(path: Path) -> Population:
-    """Return a population; StoreError if the file is damaged or holds something else."""
+def load_population(path: Path, config_hash: str | None = None) -> Population:
+    """Return a population; StoreError if the file is damaged, or of another configuration than asked."""
     tree = read_tree(path, "population")
-    tree.pop("provenance")
+    check_origin(path, tree.pop("provenance"), {"config_hash": config_hash})
     return Population(**tree)

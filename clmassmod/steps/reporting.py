@@ -15,9 +15,9 @@ from clmassmod.errors import ConfigError
 from clmassmod.posterior import Posterior
 from clmassmod.report import print_summary, summary_rows, write_report
 from clmassmod.report.inputs import TRUE_MASS_BINNING, AnalysisResult, ReportInput
-from clmassmod.steps.gather import read_bins
+from clmassmod.steps.gather import posterior_origin
 from clmassmod.steps.illustrations import Illustrations
-from clmassmod.steps.paths import Campaign
+from clmassmod.steps.paths import Campaign, read_bins
 from clmassmod.steps.population import Population, load_population
 from clmassmod.store import load_fit, load_posterior
 
@@ -88,15 +88,20 @@ def _illustrated(
 
 def _analysis(campaign: Campaign, name: str) -> AnalysisResult:
     listed = read_bins(campaign, name)
-    population = load_population(campaign.population_file(name))
+    population = load_population(campaign.population_file(name), campaign.hash("bins", name))
     bins = {label: entry["halos"] for label, entry in listed["bins"].items()}
-    ensembles = {label: load_posterior(campaign.ensemble_file(name, label)) for label in campaign.bins(name)}
+    ensembles = {
+        label: load_posterior(
+            campaign.ensemble_file(name, label), **posterior_origin(campaign, "ensemble", name, label)
+        )
+        for label in campaign.bins(name)
+    }
     comparisons: dict[str, Posterior] = {}
     true_mass: dict[str, float] = {}
     if campaign.has_truth:
         for label in [*campaign.bins(name), *campaign.truth_bins]:
             path = campaign.comparison_file(name, label)
-            posterior = load_posterior(path)
+            posterior = load_posterior(path, **posterior_origin(campaign, "compare", name, label))
             if posterior.names:  # none for a bin by true mass that is empty
                 comparisons[label] = posterior
             halos, masses = _observed(path)

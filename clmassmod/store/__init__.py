@@ -1,5 +1,6 @@
 """Result files: HDF5, written whole or not at all, verified when read."""
 
+from clmassmod.store.origin import check_origin
 from clmassmod.store.posteriors import load_observed, load_posterior, save_posterior
 from clmassmod.store.records import (
     load_catalog,
@@ -19,6 +20,7 @@ from clmassmod.store.tree import (
 
 __all__ = [
     "atomic_path",
+    "check_origin",
     "load_catalog",
     "load_fit",
     "load_observed",

@@ -19,6 +19,7 @@ from h5py import h5f
 from clmassmod import __version__
 from clmassmod.errors import StoreError
 from clmassmod.posterior import Marginal, Posterior, PosteriorGrid
+from clmassmod.store.origin import check_origin
 from clmassmod.store.tree import FORMAT_VERSION, USER_BLOCK, atomic_path, sign, verify
 
 _KIND = "posterior"
@@ -97,9 +98,12 @@ def _variable(group: h5py.Group, name: str, values: np.ndarray, dimensions: Sequ
         data.dims[axis].attach_scale(group[dimension])
 
 
-def load_posterior(path: Path | str) -> Posterior:
-    """Return a posterior; StoreError if the file is damaged or holds something else."""
-    with _open(path) as handle:
+def load_posterior(path: Path | str, **expected: Any) -> Posterior:
+    """Return a posterior; StoreError if the file is damaged or holds something else.
+
+    ``expected`` are items of its provenance, such as ``config_hash`` and ``bin``.
+    """
+    with _open(path, expected) as handle:
         group = handle["posterior"]
         names = json.loads(group.attrs["names"])
         tables = handle["marginals"]
@@ -130,7 +134,7 @@ def _marginal(name: str, draws: h5py.Group, tables: h5py.Group) -> Marginal:
 
 def load_observed(path: Path | str) -> dict[str, np.ndarray]:
     """Return the columns (halo,) that a posterior was conditioned on."""
-    with _open(path) as handle:
+    with _open(path, {}) as handle:
         group = handle.get("observed_data", {})
         columns = {}
         for name in group:
@@ -141,7 +145,7 @@ def load_observed(path: Path | str) -> dict[str, np.ndarray]:
         return columns
 
 
-def _open(path: Path | str) -> h5py.File:
+def _open(path: Path | str, expected: Mapping[str, Any]) -> h5py.File:
     handle = h5py.File(h5f.open_file_image(verify(Path(path))))
     head = json.loads(handle.attrs.get("provenance", "{}"))
     if head.get("kind") != _KIND:
@@ -150,4 +154,5 @@ def _open(path: Path | str) -> h5py.File:
         raise StoreError(
             f"{path}: format version {head.get('format_version')}, this package reads {FORMAT_VERSION}"
         )
+    check_origin(path, head, expected)
     return handle

@@ -13,6 +13,7 @@ import numpy as np
 
 from clmassmod.errors import StoreError
 from clmassmod.records import HaloFit, HaloInfo, ShearProfile, SourceCatalog
+from clmassmod.store.origin import check_origin
 from clmassmod.store.tree import read_tree, write_tree
 
 _FIT_MAPPINGS = ("ln_like", "summary", "best_fit", "model", "diagnostics", "posterior")
@@ -50,11 +51,6 @@ def _check_halo(path: Path | str, tree: Mapping[str, Any], halo_id: str | None) 
         raise StoreError(f"{path}: holds halo {found!r}, expected {halo_id!r}")
 
 
-def _check_hash(path: Path | str, provenance: Mapping[str, Any], config_hash: str | None) -> None:
-    if config_hash is not None and provenance.get("config_hash") != config_hash:
-        raise StoreError(f"{path}: made with another configuration; remove it or run the campaign again")
-
-
 def save_catalog(path: Path | str, catalog: SourceCatalog, provenance: Mapping[str, Any]) -> None:
     """Write the catalogue of one halo."""
     write_tree(path, "catalog", _record_tree(catalog), provenance)
@@ -66,7 +62,7 @@ def load_catalog(
     """Return the catalogue of one halo; StoreError if it is of another halo or configuration."""
     tree = read_tree(path, "catalog")
     _check_halo(path, tree, halo_id)
-    _check_hash(path, tree.pop("provenance"), config_hash)
+    check_origin(path, tree.pop("provenance"), {"config_hash": config_hash})
     offset = tree.pop("offset_mpc")
     extra = MappingProxyType(tree.pop("extra", {}))
     return SourceCatalog(
@@ -116,7 +112,7 @@ def load_fit(path: Path | str, halo_id: str | None = None, config_hash: str | No
     tree = read_tree(path, "fit")
     _check_halo(path, tree, halo_id)
     provenance = tree.pop("provenance")
-    _check_hash(path, provenance, config_hash)
+    check_origin(path, provenance, {"config_hash": config_hash})
     metadata = {**json.loads(tree.pop("metadata")), "provenance": provenance}
     profile = tree.pop("profile", None)
     fields = {k: MappingProxyType(tree.pop(k, {})) for k in _FIT_MAPPINGS}

@@ -87,7 +87,7 @@ def test_show_status_fit_and_report(capsys):
     with open("again.h5", "rb") as again:  # noqa: PTH123
         assert again.read() == fit.read_bytes()
     assert main(["status", campaign.root]) == 0
-    assert "6 done, 0 failed" in capsys.readouterr().out
+    assert "6 done, 0 unusable, 0 failed, 0 to do" in capsys.readouterr().out
     assert main(["show", str(campaign.comparison_file("nfw", "all"))]) == 0
     assert "ln_bias" in capsys.readouterr().out
     assert main(["retry", campaign.root]) == 0

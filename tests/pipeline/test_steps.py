@@ -132,7 +132,7 @@ def test_a_halo_that_raises_is_recorded_and_the_others_go_on(monkeypatch):
     # mended: the retry redoes that halo, and no other file is touched
     monkeypatch.setattr(halos, "mock_halo", whole)
     before = {p.name: p.stat().st_mtime_ns for p in (campaign.folder / "fits/nfw").glob("*.h5")}
-    assert forget_failures(campaign, []) == ["halo0002"]
+    assert {f.halo_id for f in forget_failures(campaign, [])} == {"halo0002"}
     fresh = prepare(small(halos_per_job=6))
     assert {m.rsplit("/", 3)[-3] for m in fresh.stale} == {"mocks", "fits"}
     run(small(halos_per_job=6), upto="fits")
