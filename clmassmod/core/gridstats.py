@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -99,40 +101,56 @@ def summarise(x: Array, density: Array, probability: float = 0.6827) -> DensityS
     The highest-density interval is the range between the outermost points of the region of highest
     density that holds ``probability``; a density with several peaks gets one interval that spans them.
     """
-    step = np.diff(x)
-    weight = np.empty_like(x)
-    weight[1:-1] = 0.5 * (step[1:] + step[:-1])
-    weight[0], weight[-1] = 0.5 * step[0], 0.5 * step[-1]
-    mass = density * weight
-    total = mass.sum()
-    mean = float(mass @ x / total)
-    sd = float(np.sqrt(max(mass @ (x - mean) ** 2 / total, 0.0)))
-    cdf = cumulative(x, density)
-    median = float(quantile(x, cdf, 0.5))
-    peak = int(np.argmax(density))
-    lo, hi = _highest(x, density, cdf, peak, probability)
-    return DensitySummary(mean, sd, median, _vertex(x, density, peak), lo, hi)
+    step = x[1:] - x[:-1]
+    mass = density * x
+    cdf = np.empty_like(x)
+    cdf[0] = 0.0
+    np.cumsum((density[1:] + density[:-1]) * step, out=cdf[1:])
+    total = float(cdf[-1])
+    cdf *= 1.0 / total
+    mean = float((mass[1:] + mass[:-1]) @ step) / total
+    square = density * (x - mean) ** 2
+    sd = math.sqrt(max(float((square[1:] + square[:-1]) @ step) / total, 0.0))
+    peak = int(density.argmax())
+    # what is below exp(-18) of the peak, outside of all that is above, concerns neither quantiles nor levels
+    high = np.flatnonzero(density >= 1e-8 * density[peak])
+    kept = slice(max(int(high[0]) - 1, 0), int(high[-1]) + 2)
+    nodes, shares = x[kept].tolist(), cdf[kept].tolist()
+    lo, hi = _highest(nodes, density[kept], shares, peak - kept.start, probability)
+    return DensitySummary(mean, sd, _line(0.5, shares, nodes), _vertex(x, density, peak), lo, hi)
 
 
-def _highest(x: Array, density: Array, cdf: Array, peak: int, probability: float) -> tuple[float, float]:
+def _line(at: float, x: Sequence[float], y: Sequence[float]) -> float:
+    """Return y(at) on straight lines between nodes (n,), x not falling: ``np.interp`` for one number."""
+    i = bisect_left(x, at)
+    if i == 0:
+        return y[0]
+    if i == len(x):
+        return y[-1]
+    return y[i - 1] + (at - x[i - 1]) / (x[i] - x[i - 1]) * (y[i] - y[i - 1])
+
+
+def _highest(
+    nodes: list[float], density: Array, cdf: list[float], peak: int, probability: float
+) -> tuple[float, float]:
     """Find the level above which the density holds the probability: a secant search in its sigmas.
 
     Levels are peak density * exp(-t^2 / 2), so that t is 1 at once for a normal density.
     """
     # the outermost crossing of a level on either side of the peak: of the running maximum from outside
-    rising, left = np.maximum.accumulate(density[: peak + 1]), x[: peak + 1]
+    rising, left = np.maximum.accumulate(density[: peak + 1]).tolist(), nodes[: peak + 1]
     outside = slice(None, peak - 1 if peak else None, -1)
-    falling, right = np.maximum.accumulate(density[outside]), x[outside]
+    falling, right = np.maximum.accumulate(density[outside]).tolist(), nodes[outside]
+    top = rising[-1]
 
     def held(t: float) -> tuple[float, float, float]:
-        level = density[peak] * math.exp(-0.5 * t * t)
-        lo, hi = float(np.interp(level, rising, left)), float(np.interp(level, falling, right))
-        first, last = np.interp((lo, hi), x, cdf)
-        return float(last - first) - probability, lo, hi
+        level = top * math.exp(-0.5 * t * t)
+        lo, hi = _line(level, rising, left), _line(level, falling, right)
+        return _line(hi, nodes, cdf) - _line(lo, nodes, cdf) - probability, lo, hi
 
     low, high = 0.0, 6.0
     excess_low, excess_high = -probability, 1.0 - probability
-    t, lo, hi = 1.0, float(x[0]), float(x[-1])
+    t, lo, hi = 1.0, nodes[0], nodes[-1]
     for _ in range(12):
         excess, lo, hi = held(t)
         if abs(excess) < 3e-4:
@@ -149,11 +167,11 @@ def _vertex(x: Array, density: Array, peak: int) -> float:
     """Return the top of the parabola through the highest node and its neighbours."""
     if peak in (0, len(x) - 1):
         return float(x[peak])
-    x0, x1, x2 = x[peak - 1 : peak + 2]
-    f0, f1, f2 = density[peak - 1 : peak + 2]
+    x0, x1, x2 = (float(v) for v in x[peak - 1 : peak + 2])
+    f0, f1, f2 = (float(v) for v in density[peak - 1 : peak + 2])
     left, right = (f1 - f0) / (x1 - x0), (f2 - f1) / (x2 - x1)
     curvature = (right - left) / (x2 - x0)
     if curvature >= 0:
-        return float(x1)
+        return x1
     slope = left + curvature * (x1 - x0)
-    return float(np.clip(x1 - 0.5 * slope / curvature, x0, x2))
+    return min(max(x1 - 0.5 * slope / curvature, x0), x2)

@@ -43,6 +43,15 @@ def cubic(x: ArrayLike, start: float, step: float, value: Array) -> Array:
     return np.asarray(sum(weight[k] * value[first + k] for k in range(4)))
 
 
+def scalar_stencil(x: float, start: float, step: float, n: int) -> tuple[int, tuple[float, ...]]:
+    """Return the first of four neighbouring nodes and the Lagrange weights (4,) of one place."""
+    position = min(max((x - start) / step, 0.0), n - 1.0)
+    first = min(max(int(position) - 1, 0), n - 4)
+    a = position - first
+    b, c, d = a - 1.0, a - 2.0, a - 3.0
+    return first, (-b * c * d / 6.0, a * c * d / 2.0, -a * b * d / 2.0, a * b * c / 6.0)
+
+
 def bicubic(
     x: ArrayLike, y: ArrayLike, start: tuple[float, float], step: tuple[float, float], value: Array
 ) -> Array:

@@ -18,7 +18,7 @@ LN_FLOOR = -80.0  # below a likelihood's maximum: zero for every purpose, and st
 
 
 def floored(ln_like: Array) -> Array:
-    """Return ln L - max ln L, not below the floor; -inf becomes the floor."""
+    """Return ln L - max ln L (..., mass), not below the floor; -inf becomes the floor."""
     top = np.max(ln_like, axis=-1, keepdims=True)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.maximum(ln_like - top, LN_FLOOR))

@@ -5,6 +5,7 @@ Conversions solve for the radius of the new overdensity on the density profile, 
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from clmassmod.records import Array, HaloEnvironment
 _PATTERN = re.compile(r"(\d+(?:\.\d+)?)([cm])")
 
 
+@functools.cache
 def parse(definition: str) -> tuple[float, str]:
     """Return overdensity and reference, ``c``, ``m`` or ``vir``, of a definition such as "200c".
 

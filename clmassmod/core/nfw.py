@@ -91,7 +91,7 @@ def scale(
     """Return the scale radius in Mpc and rho_s in Msun / Mpc3, of the shape of mass and concentration."""
     c = np.asarray(concentration, dtype=float)
     radius = overdensity_radius_mpc(mass_msun, density_msun_mpc3)
-    rho_s = np.asarray(density_msun_mpc3) / 3.0 * c**3 / mass_shape(c)
+    rho_s = np.asarray(density_msun_mpc3) / 3.0 * (c * c * c) / mass_shape(c)
     return radius / c, np.broadcast_to(rho_s, np.broadcast_shapes(radius.shape, c.shape))
 
 

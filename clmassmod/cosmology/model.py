@@ -167,6 +167,7 @@ def sigma_crit_msun_mpc2(cosmology: Cosmology, z_source: ArrayLike, z_lens: Arra
     return _sigma_crit(d_lens, beta(cosmology, z_source, z_lens), cosmology.gravitational_constant)
 
 
+@functools.lru_cache(maxsize=1024)
 def environment(cosmology: Cosmology, z: float) -> HaloEnvironment:
     """Return densities, distance and critical surface density at the redshift of a lens.
 

@@ -21,6 +21,7 @@ from clmassmod.fitters.grid import MASS_GRID_MSUN
 from clmassmod.fitters.likelihood import LensModel, observable
 from clmassmod.fitters.result import best_model, describe, unusable
 from clmassmod.fitters.summary import MassPrior, check_prior, posterior_summary, significance
+from clmassmod.fitters.surfaces import centre_operators, centred_nfw, tabulated
 from clmassmod.records import Array, HaloFit, ShearProfile
 
 Flags = NDArray[np.bool_]
@@ -123,8 +124,10 @@ class _Problem:
         return (sign * calibration)[:, np.newaxis] * np.concatenate(parts, axis=1), concentration
 
     def _surface(self, radius: Array, mass: Array, concentration: Array, amplitude: Array) -> Projected:
-        average = self.model.mean_miscentring(radius)
-        if average is None:
+        (average,) = centre_operators(self.model, radius, None)
+        if average is None and tabulated(self.model):
+            found = centred_nfw(self.model, radius, self.environment, mass, concentration)
+        elif average is None:
             found = self.model.surface(radius, self.environment, mass, concentration)
         else:
             found = average(lambda r: self.model.surface(r, self.environment, mass, concentration))

@@ -69,11 +69,14 @@ def as_profiles(profiles: ShearProfile | Sequence[ShearProfile]) -> tuple[ShearP
 
 def usable_bins(profile: ShearProfile) -> NDArray[np.bool_]:
     """Return which bins (bin,) can be fitted: finite numbers, a positive error, at least one galaxy."""
-    good = np.isfinite(profile.value) & np.isfinite(profile.error) & (profile.error > 0)
-    good &= np.isfinite(profile.radius_mpc) & (profile.radius_mpc > 0) & (profile.n_gal > 0)
+    # a sum is finite where all of its terms are, and NaN is not above zero
+    total = profile.value + profile.error + profile.radius_mpc
+    least = np.minimum(np.minimum(profile.error, profile.radius_mpc), profile.n_gal)
     if profile.observable == "g_t":
-        good &= np.isfinite(profile.beta_s) & (profile.beta_s > 0) & np.isfinite(profile.beta_s2)
-    return np.asarray(good)
+        total = total + profile.beta_s + profile.beta_s2
+        least = np.minimum(least, profile.beta_s)
+    with np.errstate(invalid="ignore"):
+        return np.isfinite(total) & (least > 0)
 
 
 def select_bins(profile: ShearProfile, radius_mpc: tuple[float, float]) -> ShearProfile:
@@ -112,9 +115,9 @@ def prepare(profiles: tuple[ShearProfile, ...], noise: Covariance | None = None)
         For a covariance of the wrong shape, or one that makes no positive definite matrix.
     """
     used = tuple(usable_bins(profile) for profile in profiles)
-    value = np.concatenate([p.value[u] for p, u in zip(profiles, used, strict=True)])
-    error = np.concatenate([p.error[u] for p, u in zip(profiles, used, strict=True)])
-    n_unused = sum(int((~u).sum()) for u in used)
+    value = _joined([p.value[u] for p, u in zip(profiles, used, strict=True)])
+    error = _joined([p.error[u] for p, u in zip(profiles, used, strict=True)])
+    n_unused = sum(len(u) for u in used) - len(value)
     extra = None if noise is None else noise(profiles, used)
     if all(p.covariance is None for p in profiles) and extra is None:
         return FitData(profiles, used, value, error, None, n_unused)
@@ -127,6 +130,10 @@ def prepare(profiles: tuple[ShearProfile, ...], noise: Covariance | None = None)
             total[first:last, first:last] += _cut(profile, matrix, good)
         first = last
     return FitData(profiles, used, value, error, _whitening(total, profiles[0]), n_unused)
+
+
+def _joined(parts: list[Array]) -> Array:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _cut(profile: ShearProfile, matrix: Array, good: NDArray[np.bool_]) -> Array:

@@ -57,7 +57,8 @@ class LensModel:
     noise: noises.NoiseTerms = noises.NONE
     description: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     centre_cache: dict[bytes, Any] = field(default_factory=dict, repr=False, compare=False)
-    _at_nodes: dict[float, Array] = field(default_factory=dict, repr=False, compare=False)
+    template_cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    _at_nodes: list[Callable[[float], Array]] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
     def build(
@@ -162,10 +163,9 @@ class LensModel:
         if not callable(relation):
             if mass_msun is not NODES_MSUN:
                 return self.tables.concentration(relation, self.primary, mass_msun, z)
-            if z not in self._at_nodes:  # haloes of one snapshot share it
-                self._at_nodes.clear()
-                self._at_nodes[z] = self.tables.concentration(relation, self.primary, mass_msun, z)
-            return self._at_nodes[z]
+            if not self._at_nodes:
+                self._at_nodes.append(self.tables.concentrations(relation, self.primary, mass_msun))
+            return self._at_nodes[0](z)
         values = np.broadcast_to(np.asarray(relation(mass_msun, z), dtype=float), mass_msun.shape)
         if not (np.isfinite(values).all() and (values > 0).all()):
             raise ConfigError(
@@ -303,7 +303,28 @@ def observable(profile: ShearProfile, used: NDArray[np.bool_], surface: Projecte
         profile.beta_s[used],
         profile.beta_s2[used],
     )
-    beyond = (shear > MAX_SHEAR) | ((shear < 0) & (surface.delta_sigma > 0))
-    if beyond.any():
-        shear[beyond] = MAX_SHEAR
+    if shear.size and not (shear.min() >= 0.0 and shear.max() <= MAX_SHEAR):
+        shear[(shear > MAX_SHEAR) | ((shear < 0) & (surface.delta_sigma > 0))] = MAX_SHEAR
     return shear
+
+
+def observable_slope(
+    profile: ShearProfile, used: NDArray[np.bool_], surface: Projected, value: Array, term: Projected
+) -> Array:
+    """Return the derivative of ``observable`` along an addition to the surface densities, (..., bin).
+
+    For g = b gamma / (1 - k kappa) it is b gamma' / (1 - k kappa) + k kappa' g / (1 - k kappa), with
+    b = <beta_s> and k = <beta_s^2> / <beta_s>, and zero where g is capped.
+    """
+    if profile.observable == "delta_sigma":
+        return np.broadcast_to(term.delta_sigma, value.shape).copy()
+    beta = profile.beta_s[used] / profile.sigma_crit_inf_msun_mpc2
+    ratio = profile.beta_s2[used] / profile.beta_s[used] / profile.sigma_crit_inf_msun_mpc2
+    slope = value * (ratio * term.sigma)
+    slope += beta * term.delta_sigma
+    below = surface.sigma * -ratio
+    below += 1.0
+    slope /= below
+    if value.size and value.max() >= MAX_SHEAR:
+        slope[value >= MAX_SHEAR] = 0.0
+    return slope

@@ -16,21 +16,29 @@ integrals of a normal density times the exponential of a square. A mass below ze
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from clmassmod.core.likelihoods import LN_FLOOR
 from clmassmod.core.projected import Projected
 from clmassmod.fitters.data import FitData
-from clmassmod.fitters.likelihood import LensModel, observable
+from clmassmod.fitters.likelihood import LensModel, observable, observable_slope
 from clmassmod.fitters.nuisance import Nodes
-from clmassmod.fitters.surfaces import surfaces
-from clmassmod.records import Array
+from clmassmod.fitters.surfaces import surface_blocks
+from clmassmod.records import Array, HaloEnvironment, ShearProfile
+
+
+def _normal_nodes(n: int) -> tuple[Array, Array]:
+    x, weight = np.polynomial.hermite_e.hermegauss(n)
+    return x, weight / weight.sum()
+
 
 # nodes of the shear calibration where the two-halo amplitude is integrated in closed form
-_CALIBRATION = np.polynomial.hermite_e.hermegauss(5)
+_CALIBRATION = {n: _normal_nodes(n) for n in (3, 5)}
 
 
 class SignedLikelihood(NamedTuple):
@@ -58,71 +66,93 @@ def templates(model: LensModel, data: FitData, mass_msun: Array, definition: str
     Haloes that share redshift, radii and source statistics share them: the last ones are kept.
     """
     nodes = model.nuisance.nodes(data.significance)
-    key = b"".join(
-        (
-            definition.encode(),
-            mass_msun.tobytes(),
-            *(part.tobytes() for part in _shape_of(nodes)),
-            *_setting(data),
-        )
-    )
-    kept: tuple[bytes, Templates] | None = model.centre_cache.get(slot := f"templates {definition}".encode())
-    if kept is None or kept[0] != key:
-        kept = key, _templates(model, data, mass_msun, definition, nodes)
-        model.centre_cache[slot] = kept
-    return kept[1]
+    key = (definition, nodes.significance, mass_msun.tobytes(), *_setting(data))
+    kept = model.template_cache.get(key)
+    if kept is None:
+        kept = _templates(model, data, mass_msun, definition, nodes)
+        if len(model.template_cache) >= _REMEMBERED:
+            model.template_cache.pop(next(iter(model.template_cache)))
+        model.template_cache[key] = kept
+    return kept
 
 
-def _shape_of(nodes: Nodes) -> list[Array]:
-    return [part for part in (nodes.ln_c_shift, nodes.ln_c, nodes.offset_mpc) if part is not None]
+_REMEMBERED = 4  # so that haloes of different signal-to-noise ratios take turns
 
 
-def _setting(data: FitData) -> Iterator[bytes]:
+def _setting(data: FitData) -> Iterator[object]:
     """Yield all that a model of the data depends on, beside the lens model."""
     for profile, used in zip(data.profiles, data.used, strict=True):
-        yield f"{profile.observable},{profile.halo.z!r},{profile.sigma_crit_inf_msun_mpc2!r}".encode()
+        yield (profile.observable, profile.halo.z, profile.sigma_crit_inf_msun_mpc2)
         for part in (profile.radius_mpc, profile.beta_s, profile.beta_s2, used):
             yield part.tobytes()
 
 
 def _templates(model: LensModel, data: FitData, mass_msun: Array, definition: str, nodes: Nodes) -> Templates:
     environment = model.environment(data.profiles[0])
-    relations = _relations(model, nodes)
-    each = [model.primary_masses(definition, environment, mass_msun, r) for r in relations]
-    masses = np.array(each)
-    concentration = np.array([r(m, environment.z) for r, m in zip(relations, each, strict=True)])
-    signals, slopes = [], []
-    for profile, used in zip(data.profiles, data.used, strict=True):
-        radius = profile.radius_mpc[used]
-        one_halo = surfaces(model, radius, environment, masses, concentration, nodes.offset_mpc)
-        if model.nuisance.two_halo is None:
-            signals.append(observable(profile, used, one_halo))
-            continue
-        mean, sd = model.nuisance.two_halo
-        term = model.two_halo(radius, environment.z, masses)
-        low, high = (observable(profile, used, _plus(one_halo, a, term)) for a in (mean, mean + sd))
-        signals.append(low)
-        slopes.append(high - low)
+    masses, concentration = _haloes(model, environment, mass_msun, definition, nodes)
+    parts = [
+        _models(model, profile, used, environment, masses, concentration, nodes)
+        for profile, used in zip(data.profiles, data.used, strict=True)
+    ]
     shear = model.nuisance.shear_bias or (0.0, 0.0)
+    slopes = [slope for _, slope in parts if slope is not None]
     return Templates(
-        _joined(signals),
-        _joined(slopes) if slopes and model.nuisance.two_halo and model.nuisance.two_halo[1] > 0 else None,
+        _joined([signal for signal, _ in parts]),
+        _joined(slopes) if slopes else None,
         np.tile(concentration, (len(nodes.ln_offset_weight), 1)),
         (nodes.ln_offset_weight[:, None] + nodes.ln_c_weight).ravel(),
         (1.0 + shear[0], shear[1]),
     )
 
 
+def _models(
+    model: LensModel,
+    profile: ShearProfile,
+    used: NDArray[np.bool_],
+    environment: HaloEnvironment,
+    masses: Array,
+    concentration: Array,
+    nodes: Nodes,
+) -> tuple[Array, Array | None]:
+    """Return signal and slope (offset, concentration, mass, bin) of one profile."""
+    radius = profile.radius_mpc[used]
+    mean, sd = model.nuisance.two_halo or (0.0, 0.0)
+    term = None if model.nuisance.two_halo is None else model.two_halo(radius, environment.z, masses)
+    signal = np.empty((len(nodes.ln_offset_weight), *concentration.shape, len(radius)))
+    slope = np.empty_like(signal) if term is not None and sd > 0 else None
+    blocks = surface_blocks(model, radius, environment, masses, concentration, nodes.offset_mpc)
+    for part, surface in blocks:
+        if term is not None:
+            own = Projected(*(t if len(t) == 1 else t[part] for t in term))
+            surface.sigma[...] += mean * own.sigma
+            surface.delta_sigma[...] += mean * own.delta_sigma
+        signal[:, part] = observable(profile, used, surface)
+        if slope is not None:
+            slope[:, part] = sd * observable_slope(profile, used, surface, signal[:, part], own)
+    return signal, slope
+
+
+def _haloes(
+    model: LensModel, environment: HaloEnvironment, mass_msun: Array, definition: str, nodes: Nodes
+) -> tuple[Array, Array]:
+    """Return primary masses (1 or concentration, mass) and concentrations (concentration, mass)."""
+    if definition == model.primary:
+        if nodes.ln_c is not None:
+            spread = np.tile(np.exp(nodes.ln_c)[:, None], len(mass_msun))
+        else:
+            spread = model.concentration(mass_msun, environment.z)[None]
+            if nodes.ln_c_shift is not None:
+                spread = np.exp(nodes.ln_c_shift)[:, None] * spread
+        return mass_msun[None], spread
+    relations = _relations(model, nodes)
+    masses = [model.primary_masses(definition, environment, mass_msun, r) for r in relations]
+    return np.array(masses), np.array([r(m, environment.z) for r, m in zip(relations, masses, strict=True)])
+
+
 def _joined(parts: list[Array]) -> Array:
     """Return (offset, concentration, mass, bin) of all profiles as (node, mass, bin)."""
     whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
     return whole.reshape(-1, *whole.shape[-2:])
-
-
-def _plus(one_halo: Projected, amplitude: float, term: Projected) -> Projected:
-    return Projected(
-        one_halo.sigma + amplitude * term.sigma, one_halo.delta_sigma + amplitude * term.delta_sigma
-    )
 
 
 def _relations(model: LensModel, nodes: Nodes) -> list[Callable[[Array, float], Array]]:
@@ -144,48 +174,68 @@ def _constant(value: float) -> Callable[[Array, float], Array]:
 
 def conditional(data: FitData, made: Templates) -> SignedLikelihood:
     """Return ln L at every node (node, mass), marginal over what is integrated in closed form."""
-    values, signal = data.whiten(data.value), data.whiten(made.signal)
-    square_d = float(values @ values)
-    cross, square = signal @ values, np.einsum("...b,...b->...", signal, signal)
+    square_d, cross, square = _sums(data, made.signal)
     mean, sd = made.calibration
     if made.slope is None:
-        chi2 = [_calibrated(square_d, sign * cross, square, mean, sd) for sign in (1.0, -1.0)]
-        return SignedLikelihood(-0.5 * chi2[0], -0.5 * chi2[1], -0.5 * square_d)
-    slope = data.whiten(made.slope)
-    sums = (square_d, cross, square, slope @ values, _dot(signal, slope), _dot(slope, slope))
-    x, weight = _CALIBRATION if sd > 0 else (np.zeros(1), np.ones(1))
-    ln_weight = np.log(weight / weight.sum()).reshape(-1, *[1] * cross.ndim)
-    a = (mean + sd * x).reshape(ln_weight.shape)
-    both = [_ln_sum(ln_weight - 0.5 * _with_slope(*sums, a, sign)) for sign in (1.0, -1.0)]
-    return SignedLikelihood(both[0], both[1], -0.5 * square_d)
+        return _signed(_calibrated(square_d, cross, square, mean, sd), -0.5 * square_d)
+    _, cross_u, square_u = _sums(data, made.slope)
+    sums = (square_d, cross, square, cross_u, _product(data, made.signal, made.slope), square_u)
+    x, weight = _calibration_nodes(sd * data.significance) if sd > 0 else (np.zeros(1), np.ones(1))
+    both = np.empty((2, len(x), *cross.shape))
+    for i, (a, ln_w) in enumerate(zip(mean + sd * x, np.log(weight), strict=True)):
+        for part, values in zip(both, _with_slope(*sums, float(a)), strict=True):
+            np.add(values, ln_w, out=part[i])
+    return _signed([_ln_sum(part) for part in both], -0.5 * square_d)
 
 
-def _dot(a: Array, b: Array) -> Array:
-    return np.asarray(np.einsum("...b,...b->...", a, b))
+def _signed(both: Sequence[Array] | Array, zero: float) -> SignedLikelihood:
+    return SignedLikelihood(both[0], both[1], zero)
 
 
-def _calibrated(square_d: float, cross: Array, square: Array, mean: float, sd: float) -> Array:
+def _calibration_nodes(spread: float) -> tuple[Array, Array]:
+    """Return nodes and weights for a shear calibration whose sd is so many errors of the amplitude."""
+    return _CALIBRATION[3 if spread < 0.7 else 5]
+
+
+def _sums(data: FitData, signal: Array) -> tuple[float, Array, Array]:
+    """Return |d|^2, d . m and m . m in units of the noise, of models (..., bin)."""
+    if data.whitening is None:
+        # haloes that share their templates share m^2, and matrix products need no copy of them
+        weight = data.error**-2
+        return float(data.value**2 @ weight), signal @ (data.value * weight), signal**2 @ weight
+    values, signal = data.whiten(data.value), data.whiten(signal)
+    return float(values @ values), signal @ values, np.einsum("...b,...b->...", signal, signal)
+
+
+def _product(data: FitData, signal: Array, slope: Array) -> Array:
+    """Return m . u in units of the noise, of models and slopes (..., bin)."""
+    if data.whitening is None:
+        return np.asarray((signal * slope) @ data.error**-2)
+    return np.asarray(np.einsum("...b,...b->...", data.whiten(signal), data.whiten(slope)))
+
+
+def _calibrated(square_d: float, cross: Array, square: Array, mean: float, sd: float) -> tuple[Array, Array]:
+    """Return ln L of M and -M for a calibration N(mean, sd^2); see the head of the module."""
     if sd == 0:
-        return np.asarray(square_d - 2.0 * mean * cross + mean**2 * square)
-    spread = 1.0 + sd**2 * square
-    shift = mean**2 * square - 2.0 * mean * cross - sd**2 * cross**2
-    return np.asarray(square_d + shift / spread + np.log(spread))
+        even, odd = -0.5 * (square_d + mean**2 * square), mean * cross
+    else:
+        spread = 1.0 + sd**2 * square
+        even = (mean**2 * square - (sd * cross) ** 2) / spread + np.log(spread)
+        even, odd = -0.5 * (square_d + even), mean * cross / spread
+    return even + odd, even - odd
 
 
 def _with_slope(
-    square_d: float,
-    cross: Array,
-    square: Array,
-    cross_u: Array,
-    signal_u: Array,
-    square_u: Array,
-    a: Array,
-    sign: float,
-) -> Array:
-    residual = square_d - 2.0 * sign * a * cross + a**2 * square
-    along = sign * a * cross_u - a**2 * signal_u
+    square_d: float, cross: Array, square: Array, cross_u: Array, signal_u: Array, square_u: Array, a: float
+) -> tuple[Array, Array]:
+    """Return ln L of M and -M at a calibration a; see the head of the module."""
     spread = 1.0 + a**2 * square_u
-    return np.asarray(residual - along**2 / spread + np.log(spread))
+    # |d - a m|^2 and (a u . (d - a m))^2 in parts that keep and that change their sign with the mass
+    along, shift = a * cross_u, a**2 * signal_u
+    even = square_d + a**2 * square - (along**2 + shift**2) / spread + np.log(spread)
+    odd = a * cross - along * shift / spread
+    even *= -0.5
+    return even + odd, even - odd
 
 
 def _ln_sum(values: Array) -> Array:
@@ -193,13 +243,18 @@ def _ln_sum(values: Array) -> Array:
     if len(values) == 1:
         return np.asarray(values[0])
     top = values.max(axis=0)
-    return np.asarray(top + np.log(np.exp(values - top).sum(axis=0)))
+    values = values - top
+    np.maximum(values, LN_FLOOR, out=values)  # numbers that underflow take a hundred times as long
+    np.exp(values, out=values)
+    return np.asarray(top + np.log(values.sum(axis=0)))
 
 
 def marginal(found: SignedLikelihood, ln_weight: Array) -> SignedLikelihood:
     """Return ln L (mass,), summed over the nodes."""
-    weight = ln_weight[:, None]
-    return SignedLikelihood(_ln_sum(found.positive + weight), _ln_sum(found.negative + weight), found.zero)
+    if len(ln_weight) == 1:
+        return SignedLikelihood(found.positive[0], found.negative[0], found.zero)
+    both = np.array([found.positive, found.negative]) + ln_weight[:, None]
+    return _signed(_ln_sum(np.moveaxis(both, 1, 0)), found.zero)
 
 
 def ln_likelihoods(model: LensModel, data: FitData, mass_msun: Array, definition: str) -> SignedLikelihood:

@@ -27,8 +27,10 @@ class Nodes:
     """Values (node,) of the nuisance parameters that have nodes, and the logarithms of their weights.
 
     ``ln_c_shift`` is about the relation, ``ln_c`` free of it; the weights of each parameter sum to 1.
+    ``significance`` is the signal-to-noise ratio that they are good for.
     """
 
+    significance: float
     ln_c_shift: Array | None
     ln_c: Array | None
     ln_c_weight: Array
@@ -96,7 +98,7 @@ def _nodes(prior: NuisancePrior, significance: float) -> Nodes:
         free, ln_c_weight = low + (high - low) * x, np.log(w)
     if prior.offset is not None:
         offset, ln_offset_weight = _offsets(*prior.offset, n=math.ceil(5.0 + 0.22 * significance))
-    return Nodes(shift, free, ln_c_weight, offset, ln_offset_weight)
+    return Nodes(significance, shift, free, ln_c_weight, offset, ln_offset_weight)
 
 
 def _legendre(n: int) -> tuple[Array, Array]:

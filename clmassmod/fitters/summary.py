@@ -9,11 +9,19 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from clmassmod.core.gridstats import summarise
+from clmassmod.core.likelihoods import floored
 from clmassmod.errors import ConfigError
 from clmassmod.fitters.marginal import SignedLikelihood
 from clmassmod.records import Array, HaloFit
 
 MassPrior = Literal["flat", "log"]
+_POSTERIOR = (
+    "mass_mean_msun",
+    "mass_median_msun",
+    "mass_mode_msun",
+    "mass_hdi68_lo_msun",
+    "mass_hdi68_hi_msun",
+)
 
 
 class Best(NamedTuple):
@@ -37,18 +45,16 @@ def posterior_summary(mass_msun: Array, ln_like: Array, prior: MassPrior) -> dic
     posterior is bounded by the lower end alone. Densities are per unit of M, or of ln M for "log", whose
     mode and interval are those of ln M.
     """
-    like = np.exp(ln_like - ln_like.max())
-    x = mass_msun if prior == "flat" else np.log(mass_msun)
-    found = summarise(x, like)
+    like = np.exp(floored(ln_like))
+    values: tuple[float, ...]
     if prior == "flat":
-        mean = found.mean
-        values = [float(v) for v in found[2:]]
+        found = summarise(mass_msun, like)
+        mean, values = found.mean, tuple(found[2:])
     else:
+        found = summarise(np.log(mass_msun), like)
         mean = float(like @ mass_msun / like.sum())
-        values = [math.exp(v) for v in found[2:]]
-    names = ("median", "mode", "hdi68_lo", "hdi68_hi")
-    summary = {f"mass_{name}_msun": v for name, v in zip(names, values, strict=True)}
-    return {"mass_mean_msun": mean, **summary}
+        values = tuple(math.exp(v) for v in found[2:])
+    return dict(zip(_POSTERIOR, (mean, *values), strict=True))
 
 
 def with_summary(fit: HaloFit, prior: MassPrior) -> HaloFit:
@@ -56,7 +62,7 @@ def with_summary(fit: HaloFit, prior: MassPrior) -> HaloFit:
     if fit.status != "ok" or fit.summary:
         return fit
     ln_like = fit.ln_like[fit.mass_definition]
-    like = np.exp(ln_like - ln_like.max())
+    like = np.exp(floored(ln_like))
     found = {"mass_ml_msun": float(summarise(fit.mass_msun, like).mode)}
     return replace(fit, summary={**found, **posterior_summary(fit.mass_msun, ln_like, prior)})
 
@@ -75,19 +81,21 @@ def maximum(mass_msun: Array, ln_like_positive: Array, ln_like_negative: Array, 
         At M and at -M.
     ln_like_zero : float
     """
-    masses = np.concatenate([-mass_msun[::-1], [0.0], mass_msun])
-    values = np.concatenate([ln_like_negative[::-1], [ln_like_zero], ln_like_positive])
-    peak = int(np.argmax(values))
-    n = len(mass_msun)
-    best, top = float(masses[peak]), float(values[peak])
+    values = np.concatenate((ln_like_negative[::-1], (ln_like_zero,), ln_like_positive))
+    peak, n = int(values.argmax()), len(mass_msun)
+    best, top = _signed(mass_msun, peak), float(values[peak])
     if abs(peak - n) > 1 and 0 < peak < 2 * n:
-        shift, top = _vertex(*(float(v) for v in values[peak - 1 : peak + 2]))
+        shift, top = _vertex(*values[peak - 1 : peak + 2].tolist())
         step = math.log(mass_msun[1] / mass_msun[0])
         best *= math.exp(shift * step if best > 0 else -shift * step)
-    level = top - 0.5
-    low = _crossing(masses[peak::-1], values[peak::-1], level)
-    high = _crossing(masses[peak:], values[peak:], level)
+    low, high = (_crossing(mass_msun, values, peak, way, top - 0.5) for way in (-1, 1))
     return Best(best, 0.5 * (high - low), top)
+
+
+def _signed(mass_msun: Array, place: int) -> float:
+    """Return the mass at a place of: the negative masses, from the largest, zero, the positive ones."""
+    i = place - len(mass_msun)
+    return 0.0 if i == 0 else math.copysign(float(mass_msun[abs(i) - 1]), i)
 
 
 def _vertex(left: float, middle: float, right: float) -> tuple[float, float]:
@@ -99,16 +107,20 @@ def _vertex(left: float, middle: float, right: float) -> tuple[float, float]:
     return shift, middle - 0.25 * (left - right) * shift
 
 
-def _crossing(masses: Array, values: Array, level: float) -> float:
-    """Return where values, from the peak outwards, first fall below a level."""
-    below = values < level
-    first = int(np.argmax(below))
+def _crossing(mass_msun: Array, values: Array, peak: int, way: int, level: float) -> float:
+    """Return the signed mass where values, from the peak one way, first fall below a level; NaN: nowhere."""
+    below = values[peak::way] < level
+    first = int(below.argmax())
     if not below[first]:
         return math.nan
+    place = peak + way * first
+    mass = _signed(mass_msun, place)
     if first == 0:
-        return float(masses[0])
-    share = (values[first - 1] - level) / (values[first - 1] - values[first])
-    return float(masses[first - 1] + share * (masses[first] - masses[first - 1]))
+        return mass
+    before = float(values[place - way])
+    share = (before - level) / (before - float(values[place]))
+    inner = _signed(mass_msun, place - way)
+    return inner + share * (mass - inner)
 
 
 def summarise_mass(mass_msun: Array, ln_like: SignedLikelihood, prior: MassPrior) -> dict[str, float]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from clmassmod.core.interpolate import bicubic, cubic, hermite
+from clmassmod.core.interpolate import cubic, hermite, scalar_stencil
 from clmassmod.core.massdef import convert_nfw, threshold_density_msun_mpc3
 from clmassmod.core.projected import Projected
 from clmassmod.core.units import C_KM_S
@@ -98,16 +99,18 @@ class Tables:
         if is_number(relation):
             return np.full(mass.shape, float(relation))
         table = self._concentration_table(relation, mass_definition)
-        x, ln_mass = np.asarray(table["ln_1pz"]), np.asarray(table["ln_mass"])
-        x_z = np.log1p(z)
-        if not x[0] - 1e-9 <= x_z <= x[-1] + 1e-9:
-            raise ConfigError(
-                f"the tables hold concentrations for z = {np.expm1(x[0]):.4g} to {np.expm1(x[-1]):.4g}, "
-                f"not for {z:.4g}: build them again for the haloes' redshifts"
-            )
-        step = (float(x[1] - x[0]), float(ln_mass[1] - ln_mass[0]))
-        ln_c = bicubic(x_z, np.log(mass), (float(x[0]), float(ln_mass[0])), step, np.asarray(table["ln_c"]))
-        return np.exp(ln_c)
+        return np.exp(_at_masses(table, mass, _at_redshift(table["ln_1pz"], table["ln_c"], z)))
+
+    def concentrations(
+        self, relation: str | float, mass_definition: str, mass_msun: Array
+    ) -> Callable[[float], Array]:
+        """Return the function of redshift that ``concentration`` is at these masses, made for many calls."""
+        if is_number(relation):
+            return lambda _z: np.full(mass_msun.shape, float(relation))
+        table = self._concentration_table(relation, mass_definition)
+        x, ln_c = np.asarray(table["ln_1pz"]), np.asarray(table["ln_c"])
+        rows = np.array([_at_masses(table, mass_msun, row) for row in ln_c])
+        return lambda z: np.exp(_at_redshift(x, rows, z))
 
     def _concentration_table(self, relation: str | float, mass_definition: str) -> Mapping[str, Any]:
         tables = self._tree.get("concentration", {})
@@ -212,6 +215,24 @@ class Tables:
         return lss_covariance(
             self.cosmology, edges_mpc, z_lens, z, w, table=self._structure["power"], beta=self.beta
         )
+
+
+def _at_redshift(ln_1pz: Array, rows: Array, z: float) -> Array:
+    """Return the row (node,) at a redshift between rows (z, node)."""
+    low, high = float(ln_1pz[0]), float(ln_1pz[-1])
+    x = math.log1p(z)
+    if not low - 1e-9 <= x <= high + 1e-9:
+        raise ConfigError(
+            f"the tables hold concentrations for z = {math.expm1(low):.4g} to {math.expm1(high):.4g}, "
+            f"not for {z:.4g}: build them again for the haloes' redshifts"
+        )
+    first, weight = scalar_stencil(x, low, float(ln_1pz[1]) - low, len(ln_1pz))
+    return np.asarray(np.array(weight) @ rows[first : first + 4])
+
+
+def _at_masses(table: Mapping[str, Any], mass_msun: Array, row: Array) -> Array:
+    ln_mass = table["ln_mass"]
+    return cubic(np.log(mass_msun), float(ln_mass[0]), float(ln_mass[1] - ln_mass[0]), row)
 
 
 def _condensed(z: Array, weight: ArrayLike | None) -> tuple[Array, Array]:
