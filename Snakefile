@@ -46,7 +46,7 @@ try:
         project=workflow.basedir,
         dry_run=dry_run,
         exclusive=True,
-        report=lambda text: print(f"clmassmod: {text}", file=sys.stderr),
+        tell=lambda text: print(f"clmassmod: {text}", file=sys.stderr),
     )
 except ClmassmodError as error:
     sys.exit(f"clmassmod: {error}")  # an exception would be shown with a traceback

@@ -37,7 +37,7 @@ def prepare(
     project: Path | str | None = None,
     dry_run: bool = False,
     exclusive: bool = False,
-    report: Callable[[str], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Campaign:
     """Check a configuration, list the haloes and freeze both under ``results/<campaign>``.
 
@@ -55,7 +55,7 @@ def prepare(
         Write and remove nothing: a dry run beside a running campaign must not disturb it.
     exclusive : bool
         Hold the campaign to the end of this process; refuse while another has it.
-    report : callable
+    tell : callable
         Takes a line on each damaged file that was removed, to be made again.
 
     Raises
@@ -81,11 +81,11 @@ def prepare(
     if exclusive:
         hold(folder)
     if not dry_run:
-        _freeze(campaign, halos_text, report)
+        _freeze(campaign, halos_text, tell)
     return campaign
 
 
-def _freeze(campaign: Campaign, halos_text: str | None, report: Callable[[str], None] | None) -> None:
+def _freeze(campaign: Campaign, halos_text: str | None, tell: Callable[[str], None] | None) -> None:
     """Write what was prepared, and remove what does not belong to it."""
     for _, _, halo_files in campaign.halo_folders():
         settle(halo_files, campaign.digits)
@@ -98,8 +98,8 @@ def _freeze(campaign: Campaign, halos_text: str | None, report: Callable[[str], 
         Path(marker).unlink(missing_ok=True)
     for path, why in damaged(campaign):
         path.unlink(missing_ok=True)
-        if why and report is not None:
-            report(f"{why.partition('; ')[0]}; it is made again")
+        if why and tell is not None:
+            tell(f"{why.partition('; ')[0]}; it is made again")
 
 
 def _state(config: CampaignConfig, folder: Path, source: str) -> tuple[dict[str, Any], str | None]:

@@ -256,7 +256,7 @@ def test_what_all_jobs_read_is_checked_when_a_run_begins(campaign):
     campaign.bins_file("nfw").write_text('{"bins": {"all": {}}}')
     campaign.halos_file.write_bytes(listed[:-30])
     (campaign.folder / "config.yaml").write_text("campaign: [\n")
-    prepare(small(), report=said.append)
+    prepare(small(), tell=said.append)
     assert [line.partition(":")[0] for line in said] == [
         str(campaign.tables_file),
         str(campaign.bins_file("nfw")),
@@ -266,7 +266,7 @@ def test_what_all_jobs_read_is_checked_when_a_run_begins(campaign):
     assert campaign.halos_file.read_bytes() == listed
     for text in (b"", b"[]", b'{"fingerprints": 3}', whole.replace(b'"counts"', b'"kounts"'), whole[:-9]):
         state.write_bytes(text)
-        prepare(small(), report=said.append)
+        prepare(small(), tell=said.append)
         assert state.read_bytes() == whole
     assert len(said) == 2
 
