@@ -22,6 +22,7 @@ extensions = [
 ]
 exclude_patterns = ["_build"]
 nitpicky = True  # a reference that leads nowhere is a warning, and warnings are errors
+nitpick_ignore = [("py:obj", "catalogs"), ("py:obj", "profiles")]  # attributes of a base class of CLMassMod
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "amsmath"]
 myst_heading_anchors = 3
@@ -33,6 +34,7 @@ autodoc_member_order = "bysource"
 numpydoc_class_members_toctree = False
 numpydoc_show_class_members = False
 
+templates_path = ["_templates"]
 html_theme = "furo"
 html_title = f"clmassmod {release}"
 html_static_path = ["_static"]

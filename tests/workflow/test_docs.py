@@ -1,0 +1,158 @@
+"""The documentation is in step with the code: every key, command, reader and campaign is described."""
+
+import re
+import shlex
+import subprocess
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+
+import pytest
+
+from clmassmod.cli import _parser, main
+from clmassmod.config.models import CampaignConfig
+from clmassmod.config.notebook import CallParameters, NotebookConfig
+from clmassmod.registry import CENTRES, CONCENTRATIONS, FITTERS, PROFILES, READERS
+
+
+@pytest.fixture(scope="module")
+def pages(root):
+    texts = {p.relative_to(root / "docs").as_posix(): p.read_text() for p in (root / "docs").rglob("*.md")}
+    return {name: text for name, text in texts.items() if not name.startswith(("_build", "reference/gener"))}
+
+
+def undescribed(model):
+    """Return the keys of a model and all below it that neither have words nor hold a section that has."""
+    schema = model.model_json_schema()
+    definitions = schema.get("$defs", {})
+    found = []
+    for name, part in [(model.__name__, schema), *definitions.items()]:
+        for key, entry in part.get("properties", {}).items():
+            sections = re.findall(r"#/\$defs/(\w+)", str(entry))
+            if not entry.get("description") and not any(definitions[s].get("description") for s in sections):
+                found.append(f"{name}.{key}")
+    return found
+
+
+@pytest.mark.parametrize("model", [CampaignConfig, NotebookConfig, CallParameters])
+def test_every_key_is_described(model):
+    assert undescribed(model) == []
+
+
+@pytest.mark.parametrize("reader", READERS.names())
+def test_every_option_of_a_reader_is_described_and_documented(reader, pages):
+    options = READERS.load(reader).Options
+    assert undescribed(options) == []
+    assert f"clmassmod.readers.{reader}:Reader.Options" in pages["reference/configuration.md"]
+
+
+def test_a_key_without_words_is_noticed():
+    from clmassmod.config.base import Model
+
+    class Bad(Model):
+        silent: int = 1
+
+    assert undescribed(Bad) == ["Bad.silent"]
+
+
+def test_every_name_of_a_registry_is_documented(pages):
+    text = "\n".join(pages.values())
+    for registry in (READERS, PROFILES, CONCENTRATIONS, CENTRES, FITTERS):
+        missing = [name for name in registry.names() if f"`{name}`" not in text]
+        assert not missing, f"{registry.kind}: {missing}"
+
+
+def test_every_campaign_is_listed(root, pages):
+    listed = set(re.findall(r"`(\w+\.yaml)`", pages["campaigns.md"]))
+    assert {path.name for path in (root / "config").glob("*.yaml")} <= listed
+
+
+def commands(text):
+    """Return the lines of code blocks and of inline code that call clmassmod, without comments."""
+    lines = re.findall(r"^ *(clmassmod [^\n\\]*(?:\\\n[^\n\\]*)*)", text, flags=re.MULTILINE)
+    lines += re.findall(r"`(clmassmod [^`]*)`", text)
+    return [re.sub(r"\s+#.*", "", line.replace("\\\n", " ")) for line in lines]
+
+
+def test_commands_in_readme_and_docs_exist(root, pages):
+    texts = [(root / "README.md").read_text(), *pages.values()]
+    found = [words for text in texts for line in commands(text) if (words := shlex.split(line)[1:])]
+    subcommands = next(a for a in _parser()._actions if hasattr(a, "choices") and a.choices).choices
+    assert len(found) > 10
+    for words in found:
+        assert words[0] in subcommands or words[0] == "--version", words
+        known = subcommands[words[0]]._option_string_actions if words[0] in subcommands else {"--version": 0}
+        for word in words[1:]:
+            if word.startswith("--"):
+                assert word.partition("=")[0] in known, words
+
+
+def test_unknown_subcommand_is_an_error(capsys):
+    with pytest.raises(SystemExit):
+        main(["nothing-of-this-name"])
+    assert "invalid choice" in capsys.readouterr().err
+
+
+def yaml_blocks(pages):
+    for name, text in pages.items():
+        for block in re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL):
+            yield name, block
+
+
+def test_keys_in_the_pages_examples_are_keys_of_the_configuration(pages):
+    """Each YAML example of the pages is a part of a configuration, without a key that does not exist."""
+    import yaml
+
+    sections = set(CampaignConfig.model_fields) | set(NotebookConfig.model_fields)
+    seen = 0
+    for name, block in yaml_blocks(pages):
+        data = yaml.safe_load(block)
+        assert set(data) <= sections, f"{name}: {set(data) - sections}"
+        seen += 1
+    assert seen >= 5
+
+
+@pytest.fixture(scope="module")
+def built(root, tmp_path_factory):
+    if find_spec("sphinx") is None or find_spec("furo") is None:
+        pytest.skip("Sphinx is not installed; `make docs` sets it up")
+    folder = tmp_path_factory.mktemp("docs")
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-b",
+        "html",
+        "-d",
+        folder / "trees",
+    ]
+    done = subprocess.run([*command, root / "docs", folder / "html"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder / "html"
+
+
+def test_pages_need_no_network(built):
+    loaded = r'<(?:script|link|img|iframe|source)[^>]*(?:src|href)="((?:https?:)?//[^"]*)"'
+    for page in built.rglob("*.html"):
+        assert re.findall(loaded, page.read_text()) == [], page.name
+    for sheet in built.rglob("*.css"):
+        assert not re.findall(r"(?:url\(|@import)\s*[\"']?(?:https?:)?//", sheet.read_text()), sheet.name
+
+
+def test_formulae_are_mathml_without_leftovers(built):
+    text = "".join(page.read_text() for page in (built / "steps").glob("*.html"))
+    assert text.count("<math") > 50
+    assert not re.findall(r"<m[in]>(?:&amp;|&|\\[a-z]+)</m[in]>", text)
+    assert "<mtext>\\" not in text
+    assert "merror" not in text
+
+
+def test_public_names_are_in_the_reference(built):
+    import clmassmod as clmm
+
+    text = (built / "reference/api.html").read_text()
+    for name in (*clmm._OBJECTS, *(f"utils.{n}" for n in import_module("clmassmod.utils").__all__)):
+        assert name.rpartition(".")[2] in text, name
