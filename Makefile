@@ -23,7 +23,7 @@ $(INSTALLED): pyproject.toml envs/constraints.txt
 	@"$(PYTHON)" -c 'import ensurepip, venv' || { echo "$(PYTHON) cannot make environments; on Debian: apt install python3-venv" >&2; exit 1; }
 	@echo "== setting up .venv with $$("$(PYTHON)" --version), the versions of envs/constraints.txt"
 	"$(PYTHON)" -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable '.[test,lint,docs,slurm]'
+	$(BIN)/python -m pip install --quiet --constraint envs/constraints.txt --editable '.[test,lint,docs,slurm,cluster]'
 	@touch $@
 
 install: $(INSTALLED)  ## set up .venv: the package, Snakemake, tests, linters and Sphinx

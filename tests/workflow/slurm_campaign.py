@@ -57,7 +57,7 @@ class Story:
         """Start snakemake with the SLURM profile."""
         options = self.options
         where = [f"slurm_account={options.account}", f"slurm_partition={options.partition}"]
-        command = [*self.campaign.command(), "--profile", str(ROOT / "workflow/profiles/slurm")]
+        command = [*self.campaign.command(), "--workflow-profile", str(ROOT / "workflow/profiles/slurm")]
         at = command.index("--cores")
         command[at : at + 2] = ["--jobs", "12"]
         # a first time limit of one minute, which the halo that hangs exceeds; the second try has two
