@@ -91,7 +91,19 @@ class PosteriorGrid:
 
 @dataclass(frozen=True)
 class Posterior:
-    """Joint posterior; parameters are attributes as well: ``posterior.ln_bias.sd``."""
+    """Joint posterior; parameters are attributes as well: ``posterior.ln_bias.sd``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> draws = np.random.default_rng(1).normal(-0.1, 0.02, 4000)
+    >>> posterior = Posterior({"ln_bias": Marginal.from_samples("ln_bias", draws)})
+    >>> print(f"{posterior.ln_bias.mean:.2f} {posterior.sd['ln_bias']:.2f}")
+    -0.10 0.02
+    >>> low, high = posterior.interval(0.68)["ln_bias"]
+    >>> print(f"{low:.2f} {high:.2f}")
+    -0.12 -0.08
+    """
 
     marginals: Mapping[str, Marginal]
     grid: PosteriorGrid | None = None

@@ -168,6 +168,14 @@ class HaloFit:
         FitError
             Masses that do not increase, NaN or +inf, a likelihood that is zero everywhere, fewer than 4
             positive masses.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> mass = np.geomspace(1e13, 1e16, 200)
+        >>> fit = HaloFit.from_likelihood("halo1", 0.3, mass, -0.5 * ((mass - 5e14) / 1e14) ** 2)
+        >>> fit.halo_id, fit.z, fit.status, list(fit.ln_like)
+        ('halo1', 0.3, 'ok', ['200c'])
         """
         masses = np.asarray(mass_msun, dtype=np.float64)
         values = np.asarray(ln_like, dtype=np.float64)

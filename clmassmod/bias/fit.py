@@ -80,6 +80,24 @@ def fit(
         Without usable halo.
     ConfigError
         For an unknown model, method or parameter.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from clmassmod import HaloFit
+    >>> rng = np.random.default_rng(1)
+    >>> mass = np.geomspace(1e13, 1e16, 300)
+    >>> true = {f"halo{i}": 4e14 for i in range(300)}
+    >>> def halo(name):  # masses 10 % low, 20 % scatter, errors of 5e13 Msun
+    ...     best = 0.9 * true[name] * np.exp(0.2 * rng.normal()) + 5e13 * rng.normal()
+    ...     return HaloFit.from_likelihood(name, 0.3, mass, -0.5 * ((mass - best) / 5e13) ** 2)
+    >>> fits = [halo(name) for name in true]
+    >>> posterior = fit(fits, true, seed=1)
+    >>> abs(posterior.ln_bias.mean - np.log(0.9)) < 3 * posterior.ln_bias.sd < 0.1
+    True
+    >>> low, high = posterior.scatter.interval(0.99)
+    >>> low < 0.2 < high
+    True
     """
     definition = mass_definition or getattr(truth, "mass_definition", None)
     members, ln_true, n_without = match(gather(fits, definition, select), truth, allow_missing)

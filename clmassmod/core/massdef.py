@@ -74,6 +74,19 @@ def convert_nfw(
         In the first definition; any shapes that broadcast.
     density_from_msun_mpc3, density_to_msun_mpc3
         Threshold densities of the two definitions.
+
+    Examples
+    --------
+    From 200 to 500 times the critical density: the mass falls, and so does the concentration.
+
+    >>> mass, concentration = convert_nfw(1e15, 4.0, 200.0, 500.0)
+    >>> print(f"{mass:.4g} {concentration:.3f}")
+    6.919e+14 2.607
+
+    And back:
+
+    >>> print("%.6g %.6f" % convert_nfw(mass, concentration, 500.0, 200.0))
+    1e+15 4.000000
     """
     c = np.asarray(concentration, dtype=float)
     contrast = np.asarray(density_to_msun_mpc3, dtype=float) / np.asarray(density_from_msun_mpc3, dtype=float)

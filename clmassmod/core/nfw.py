@@ -144,6 +144,19 @@ def projected(
     -------
     Projected
         Surface density and excess surface density, Msun / Mpc2, (mass, bin), or (bin,) for scalars.
+
+    Examples
+    --------
+    A halo of 1e15 Msun with c = 4, where 200 times the critical density is 3.3e13 Msun / Mpc3:
+
+    >>> found = projected([0.5, 1.0, 2.0], 1e15, 4.0, 3.3e13)
+    >>> print((found.delta_sigma / 1e14).round(3))
+    [2.313 1.393 0.69 ]
+
+    The mean inside a circle exceeds the density on it:
+
+    >>> bool((found.mean_sigma > found.sigma).all())
+    True
     """
     r_s, rho_s = columns(*scale(mass_msun, concentration, density_msun_mpc3))
     sigma, mean = shapes(np.asarray(radius_mpc, dtype=float) / r_s)

@@ -18,6 +18,14 @@ def tangential_cross(e1: ArrayLike, e2: ArrayLike, x: ArrayLike, y: ArrayLike) -
 
     e_t = -(e1 cos 2phi + e2 sin 2phi), positive round a mass; e_x = e1 sin 2phi - e2 cos 2phi
     (Bartelmann & Schneider 2001, Phys. Rep. 340, 291, sec. 4.2). A galaxy at the origin gives zero.
+
+    Examples
+    --------
+    A galaxy on the y axis that is elongated along x lies tangentially:
+
+    >>> e_t, e_x = tangential_cross([0.1], [0.0], [0.0], [1.0])
+    >>> print(f"{e_t[0]:.2f} {abs(e_x[0]):.2f}")
+    0.10 0.00
     """
     e1, e2 = np.asarray(e1, dtype=float), np.asarray(e2, dtype=float)
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)

@@ -45,6 +45,13 @@ def reduced_shear(
     <beta_s> gamma_inf / (1 - <beta_s^2> / <beta_s> kappa_inf): Applegate et al. 2014 (MNRAS 439, 48),
     after Seitz & Schneider 1997 (A&A 318, 687). Exact for a single source plane
     (``beta_s2 = beta_s**2``). Zero where ``beta_s`` is zero.
+
+    Examples
+    --------
+    gamma_inf = 0.1 and kappa_inf = 0.2, for sources at one redshift with beta_s = 0.5:
+
+    >>> print(f"{reduced_shear(2e14, 1e14, 1e15, 0.5, 0.25):.4f}")
+    0.0556
     """
     beta_s = np.asarray(beta_s, dtype=float)
     beta_s2 = np.asarray(beta_s2, dtype=float)

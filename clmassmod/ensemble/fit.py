@@ -72,6 +72,21 @@ def fit(
         Without usable halo.
     ConfigError
         For an unknown model, method or parameter.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from clmassmod import HaloFit
+    >>> rng = np.random.default_rng(1)
+    >>> mass = np.geomspace(1e13, 1e16, 300)
+    >>> def halo(i):  # ln M ~ N(ln 4e14, 0.3²), errors of 0.5e14 Msun
+    ...     best = 4e14 * np.exp(0.3 * rng.normal()) + 0.5e14 * rng.normal()
+    ...     return HaloFit.from_likelihood(f"halo{i}", 0.3, mass, -0.5 * ((mass - best) / 0.5e14) ** 2)
+    >>> posterior = fit([halo(i) for i in range(200)], seed=1)
+    >>> posterior.names
+    ('mean_ln_mass', 'ln_scatter', 'scatter')
+    >>> abs(posterior.mean_ln_mass.mean - np.log(4e14)) < 3 * posterior.mean_ln_mass.sd < 0.1
+    True
     """
     members = gather(fits, mass_definition, select)
     ln_1pz, z_pivot = redshift_regressor(members.fits)

@@ -81,12 +81,26 @@ class CLMassMod(Data, Plots):
 
     Examples
     --------
-    >>> import clmassmod as clmm  # doctest: +SKIP
-    >>> model_info = clmm.utils.load_config("model.yaml")  # doctest: +SKIP
-    >>> bin_massmod = clmm.CLMassMod(model_info)  # doctest: +SKIP
-    >>> bin_massmod.read("fits/*.h5")  # doctest: +SKIP
-    >>> bin_massmod.ensemble_fit({}).mean_ln_mass.interval(0.68)  # doctest: +SKIP
-    >>> bin_massmod.compare({"halo1": 3.1e14, "halo2": 5.5e14}).posteriors.bias.mean  # doctest: +SKIP
+    Two NFW haloes of 4e14 and 8e14 Msun without noise, and what fits of them find:
+
+    >>> import numpy as np
+    >>> import clmassmod as clmm
+    >>> from clmassmod.core import nfw
+    >>> cosmology = {"H0": 70.0, "Om0": 0.3}
+    >>> massmod = CLMassMod({"cosmology": cosmology, "model": {"profile": "nfw", "concentration": 4.0}})
+    >>> threshold = 200 * 1.36e11 * (0.3 * 1.3**3 + 0.7)  # Msun / Mpc3, at z = 0.3
+    >>> radius, truth = np.linspace(0.5, 2.5, 8), {"halo1": 4e14, "halo2": 8e14}
+    >>> def load(name, mass):
+    ...     value = nfw.projected(radius, mass, 4.0, threshold).delta_sigma
+    ...     table = {"radius_mpc": radius, "ds_msun_mpc2": value, "error": np.full(8, 5e12)}
+    ...     return clmm.utils.load_delta_sigma(table, z=0.3, halo_id=name)
+    >>> massmod.obs_delta_sigma = [load(name, mass) for name, mass in truth.items()]
+    >>> profiles, info = massmod.fit_mass_profiles("scan")
+    >>> [f"{profile.mass['mass_ml_msun']:.2g}" for profile in profiles]
+    ['4e+14', '8e+14']
+    >>> likelihoods, posteriors, bias, scatter = massmod.compare(truth)
+    >>> abs(posteriors.ln_bias.mean) < 0.01
+    True
     """
 
     def __init__(self, model_info: Mapping[str, Any] | str | Path) -> None:

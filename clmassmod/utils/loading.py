@@ -36,6 +36,15 @@ def load_config(file: str | Path, analysis: str | None = None) -> ModelInfo:
     ------
     ConfigError
         One line that names file, key, and the nearest right key.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> text = "{cosmology: {H0: 70, Om0: 0.3}, model: {profile: nfw, concentration: 4}}"
+    >>> _ = Path("model.yaml").write_text(text)
+    >>> model_info = load_config("model.yaml")
+    >>> model_info.name, model_info["cosmology"]["H0"]
+    ('nfw', 70)
     """
     path = Path(file)
     path = path / "config.yaml" if path.is_dir() else path
