@@ -6,9 +6,12 @@ import math
 import re
 import sys
 from collections.abc import Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from clmassmod.report.summary import SummaryRow
+
+if TYPE_CHECKING:  # rich is not needed where there is no terminal
+    from rich.table import Table
 
 
 def pm(value: float, error: float) -> str:
@@ -89,12 +92,31 @@ def _warning_lines(rows: Sequence[SummaryRow]) -> list[str]:
 
 
 def print_summary(rows: Sequence[SummaryRow], stream: TextIO | None = None) -> None:
-    """Write the short table to a stream: drawn by rich on a terminal, plain elsewhere."""
+    """Write the short table to a stream: drawn by rich on a terminal, plain elsewhere.
+
+    A terminal that is too narrow for all columns gets fewer: what the bins say of the bias, or of the masses.
+    """
     stream = sys.stdout if stream is None else stream
     if not stream.isatty():
         stream.write(summary_text(rows))
         return
     from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(file=stream)
+    table = _wide_table(rows)
+    if console.measure(table, options=console.options.update(width=1000)).maximum > console.width:
+        console.print(_narrow_table(rows))
+        console.print(
+            "This terminal is narrow: all columns are in summary.csv beside the report.", style="dim"
+        )
+    else:
+        console.print(table)
+    for line in _warning_lines(rows):
+        console.print(escape(line), style="yellow", highlight=False)
+
+
+def _wide_table(rows: Sequence[SummaryRow]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
@@ -104,10 +126,34 @@ def print_summary(rows: Sequence[SummaryRow], stream: TextIO | None = None) -> N
         table.add_column(escape(head), justify="left" if i < 2 else "right")
     for row in rows:
         table.add_row(*map(escape, short_cells(row, bias="ln b" in heads)))
-    console = Console(file=stream)
-    console.print(table)
-    for line in _warning_lines(rows):
-        console.print(escape(line), style="yellow")
+    return table
+
+
+def _narrow_table(rows: Sequence[SummaryRow]) -> Table:
+    """Return a table of four columns, in a section for each analysis, that fits into 80 characters."""
+    from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
+    from rich.table import Table
+
+    bias = any(row.has_bias for row in rows)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("bin", overflow="fold")
+    names = ("b [68 %]", "σ [68 %]") if bias else ("⟨ln M⟩", "ensemble σ [68 %]")
+    for head in ("n (failed)", *names):
+        table.add_column(escape(head), justify="right", no_wrap=True)
+    several = len({row.analysis for row in rows}) > 1
+    previous = None
+    for row in rows:
+        if several and row.analysis != previous:
+            table.add_section()
+            table.add_row(f"[bold]{escape(row.analysis)}[/bold]")
+        previous = row.analysis
+        cells = short_cells(row, bias=bias)
+        failed = f" ({row.n_failed})" if row.n_failed else ""
+        table.add_row(
+            *map(escape, (row.bin, f"{row.n_halos}{failed}", *(cells[5:7] if bias else cells[4:6])))
+        )
+    return table
 
 
 _LATEX = {

@@ -137,6 +137,23 @@ def test_text_is_aligned_and_plain_where_there_is_no_terminal():
     assert stream.getvalue() == summary_text(rows)
 
 
+@pytest.mark.parametrize(("truth", "width"), [(True, 80), (False, 60)])
+def test_narrow_terminal_gets_fewer_columns_and_whole_cells(monkeypatch, truth, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    stream = io.StringIO()
+    stream.isatty = lambda: True
+    rows = summary_rows(campaign(analysis(truth=truth), analysis("other", seed=2, truth=truth)))
+    print_summary(rows, stream)
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in stream.getvalue().splitlines()]
+    assert max(map(len, lines)) <= width
+    row = rows[0]
+    shown = row.bias if truth else row.mean_ln_mass
+    line = next(line for line in lines if line.split()[:1] == ["all"])
+    assert f"{shown:.3f}" in line
+    assert "239 (2)" in line
+    assert sum(line.split()[:1] == ["z0.2-0.5"] for line in lines) == 2  # one of each analysis
+
+
 def test_terminal_gets_a_drawn_table(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     stream = io.StringIO()
