@@ -137,7 +137,7 @@ def test_text_is_aligned_and_plain_where_there_is_no_terminal():
     assert stream.getvalue() == summary_text(rows)
 
 
-@pytest.mark.parametrize(("truth", "width"), [(True, 80), (False, 60)])
+@pytest.mark.parametrize(("truth", "width"), [(True, 80), (False, 76)])
 def test_narrow_terminal_gets_fewer_columns_and_whole_cells(monkeypatch, truth, width):
     monkeypatch.setenv("COLUMNS", str(width))
     stream = io.StringIO()
