@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clmassmod.core.likelihoods import LikelihoodTable
-from clmassmod.ensemble.kernels import KINDS, RESOLUTION, ln_likelihoods
+from clmassmod.ensemble.kernels import (
+    KINDS,
+    RESOLUTION,
+    STUDENT,
+    ln_likelihoods,
+    student_columns,
+)
 from clmassmod.ensemble.models import EXTRA_PRIORS, POSITIVE, Model
 from clmassmod.records import Array
 
@@ -116,10 +122,8 @@ class PopulationDensity:
         deviate = np.append(x[n:], 0.0)[self._group]
         own = wanted * own_share
         resolved = own > self._least
-        total, by_mean, by_own, by_extra = ln_likelihoods(
-            self._kind, *self._table, mean + wanted * common_share * deviate,
-            np.where(resolved, own, self._least), np.append(extra, np.zeros(3 - n_extra)),
-        )  # fmt: skip
+        centre, spread = mean + wanted * common_share * deviate, np.where(resolved, own, self._least)
+        total, by_mean, by_own, by_extra = self._ln_likelihoods(centre, spread, extra)
         by_own = np.where(resolved, by_own, 0.0)
         by_value = np.zeros(n)
         by_value[:n_mean] = self._design.mean.T @ by_mean
@@ -140,6 +144,23 @@ class PopulationDensity:
         ) if self._n_groups else np.zeros(0)  # fmt: skip
         ln_density += total - 0.5 * float(x[n:] @ x[n:])
         return ln_density, np.concatenate([gradient + by_value * slope, by_deviate - x[n:]])
+
+    def _ln_likelihoods(self, mean: Array, scatter: Array, extra: Array) -> tuple[float, Array, Array, Array]:
+        """Return the sum of ln L and its derivatives by mean and scatter (halo,) and by extra (3,)."""
+        if self._kind == STUDENT and self._n[:2] == (1, 1) and not self._n_groups:
+            return self._one_student(float(mean[0]), float(scatter[0]), float(extra[0]))
+        padded = np.append(extra, np.zeros(3 - len(extra)))
+        return ln_likelihoods(self._kind, *self._table, mean, scatter, padded)  # type: ignore[no-any-return]
+
+    def _one_student(self, mean: float, scatter: float, nu: float) -> tuple[float, Array, Array, Array]:
+        """Return the same for haloes that share mean and scatter: one matrix product."""
+        like, lattice, _, _, edges = self._table
+        kernel, tails, norm, norm_slope = student_columns(lattice, mean, scatter, nu)
+        values = like @ kernel + edges @ tails
+        total = np.maximum(values[:, 0], 1e-300)
+        by_mean, by_scatter, by_nu = (values[:, 1:] / total[:, None]).T
+        by_extra = np.array([by_nu.sum() + len(like) * norm_slope, 0.0, 0.0])
+        return float(np.log(total).sum()) + len(like) * norm, by_mean, by_scatter, by_extra
 
     def expand(self, x: Array) -> dict[str, float]:
         """Return the named parameters of a draw, the scatter also by its logarithm."""

@@ -2,6 +2,14 @@
 
 For a halo of mean m and scatter s about it, L = integral L(y) K((y - m) / s) dy / s on the lattice of its
 tabulated likelihood; beyond the lattice L(y) is its edge value.
+
+For Student's t all haloes of a call share the degrees of freedom nu, so that one table of the density f(r) =
+(1 + r^2 / nu)^(-(nu + 1) / 2), of its derivative by nu and of the integrals of both from r to infinity serves
+every node of every halo. Between nodes f is a cubic with the exact values and slopes at both ends (error
+1e-8 of the peak), and the derivatives that are returned are those of this cubic, not of f: a sampler needs
+a gradient that belongs to its density.
+
+All is in one file, as numba's cache does not notice that a function of another file has changed.
 """
 
 from __future__ import annotations
@@ -18,10 +26,14 @@ RESOLUTION = {"normal": 1.2, "mixture": 1.2, "student": 2.0}  # nodes a standard
 _NORMAL_RESOLUTION, _STUDENT_RESOLUTION = 1.2, 2.0
 
 _REACH = 9.0  # sigmas to which a normal kernel is followed
-_TAIL_GROWTH = 1.06  # steps of the tail of Student's t, beyond the lattice
-_TAIL_END = 3000.0
-_NEGLIGIBLE = 1e-14
 _ANYWHERE = 1e6
+
+_PER_STEP = 32.0
+_R_STEP = 1.0 / _PER_STEP  # of the table of Student's t
+_R_CELLS = 1280  # r up to 40; the few nodes beyond are computed
+_TAIL_GROWTH = 1.06  # steps of the integral beyond
+_TAIL_END = 1e4  # where it stops: nu is above 1
+_NEGLIGIBLE = 1e-14
 
 
 @njit(cache=True, nogil=True)
@@ -82,49 +94,138 @@ def _normal(like, lattice, support, width, edges, m, s):  # type: ignore[no-unty
 
 
 @njit(cache=True, nogil=True)
+def _density(r, nu):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
+    """Return f, df/dr, df/dnu and its derivative by r."""
+    q = 1.0 + r * r / nu
+    ln_q = math.log(q)
+    f = math.exp(-0.5 * (nu + 1.0) * ln_q)
+    pull = (nu + 1.0) * r / (nu * q)  # -d ln f / dr
+    by_nu = 0.5 * (pull * r / nu - ln_q)  # d ln f / dnu
+    by_nu_r = r * (1.0 - r * r) / (nu * q) ** 2  # and its derivative by r: r (1 - r^2) / (nu + r^2)^2
+    return f, -f * pull, f * by_nu, f * (by_nu_r - pull * by_nu)
+
+
+@njit(cache=True, nogil=True)
+def _beyond(r, nu):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
+    """Return the integrals of f and df/dnu from r above 0 to infinity: Simpson's rule in growing steps."""
+    total, by_nu, step = 0.0, 0.0, max(0.02 * r, _R_STEP)
+    while r < _TAIL_END:
+        for node in range(3):
+            f, _, g, _ = _density(r + 0.5 * node * step, nu)
+            weight = step * (4.0 if node == 1 else 1.0) / 6.0
+            total += weight * f
+            by_nu += weight * g
+        r += step
+        step *= _TAIL_GROWTH
+    return total, by_nu
+
+
+@njit(cache=True, nogil=True)
+def _student_table(nu):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
+    """Return (cell, 10): coefficients of 1, t, t^2, t^3 of f and df/dnu; their integrals from the far end."""
+    out = np.zeros((_R_CELLS, 10))
+    total, total_nu = _beyond(_R_CELLS * _R_STEP, nu)
+    f1, d1, g1, e1 = _density(_R_CELLS * _R_STEP, nu)
+    for j in range(_R_CELLS - 1, -1, -1):
+        f0, d0, g0, e0 = _density(j * _R_STEP, nu)
+        row = out[j]
+        row[8], row[9] = total, total_nu
+        _cubic(row, 0, f0, _R_STEP * d0, f1, _R_STEP * d1)
+        _cubic(row, 4, g0, _R_STEP * e0, g1, _R_STEP * e1)
+        total += _R_STEP * (row[0] + row[1] / 2.0 + row[2] / 3.0 + row[3] / 4.0)
+        total_nu += _R_STEP * (row[4] + row[5] / 2.0 + row[6] / 3.0 + row[7] / 4.0)
+        f1, d1, g1, e1 = f0, d0, g0, e0
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _cubic(row, first, y0, d0, y1, d1):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
+    row[first], row[first + 1] = y0, d0
+    row[first + 2] = 3.0 * (y1 - y0) - 2.0 * d0 - d1
+    row[first + 3] = d0 + d1 - 2.0 * (y1 - y0)
+
+
+@njit(cache=True, nogil=True)
+def _look_up(cells, r, nu):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
+    """Return f, df/dr and df/dnu."""
+    place = abs(r) * _PER_STEP
+    j = int(place)
+    if j >= _R_CELLS:
+        f, d, g, _ = _density(r, nu)
+        return f, d, g
+    t = place - j
+    c1, c2, c3 = cells[j, 1], cells[j, 2], cells[j, 3]
+    f = cells[j, 0] + t * (c1 + t * (c2 + t * c3))
+    d = (c1 + t * (2.0 * c2 + t * 3.0 * c3)) * _PER_STEP
+    g = cells[j, 4] + t * (cells[j, 5] + t * (cells[j, 6] + t * cells[j, 7]))
+    return f, (d if r >= 0.0 else -d), g
+
+
+@njit(cache=True, nogil=True)
+def _tail(cells, r, nu):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
+    """Return the integrals of f and df/dnu from r, of either sign, to infinity."""
+    a = abs(r)
+    j = int(a / _R_STEP)
+    if j >= _R_CELLS:
+        above, above_nu = _beyond(a, nu)
+    else:
+        t = a / _R_STEP - j
+        c = cells[j]
+        above = c[8] + _R_STEP * _rest(c, 0, t)
+        above_nu = c[9] + _R_STEP * _rest(c, 4, t)
+    if r >= 0.0:
+        return above, above_nu
+    c = cells[0]
+    half, half_nu = c[8] + _R_STEP * _rest(c, 0, 0.0), c[9] + _R_STEP * _rest(c, 4, 0.0)
+    return 2.0 * half - above, 2.0 * half_nu - above_nu
+
+
+@njit(cache=True, nogil=True)
+def _rest(c, k, t):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
+    """Return the integral of a cubic from t to 1."""
+    whole = c[k] + c[k + 1] / 2.0 + c[k + 2] / 3.0 + c[k + 3] / 4.0
+    return whole - t * (c[k] + t * (c[k + 1] / 2.0 + t * (c[k + 2] / 3.0 + t * c[k + 3] / 4.0)))
+
+
+@njit(cache=True, nogil=True)
 def _ln_norm(nu):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
+    """Return ln of what f is multiplied by for a unit integral."""
     return math.lgamma(0.5 * (nu + 1.0)) - math.lgamma(0.5 * nu) - 0.5 * math.log(nu * math.pi)
 
 
 @njit(cache=True, nogil=True)
-def _add_student(out, weight, r, nu):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
-    """Add weight times Student's t (without its norm) and its derivatives by m, s and nu."""
-    q = 1.0 + r * r / nu
-    ln_q = math.log(q)
-    term = weight * math.exp(-0.5 * (nu + 1.0) * ln_q)
-    pull = (nu + 1.0) * r / (nu * q)
-    out[0] += term
-    out[1] += term * pull
-    out[2] += term * (pull * r - 1.0)
-    out[3] += term * 0.5 * (pull * r / nu - ln_q)
+def _student(cells, nu, like, lattice, window, edges, m, s):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
+    """Return the integral of L(y) f((y - m) / s) / s and its derivatives by m, s and nu.
 
-
-@njit(cache=True, nogil=True)
-def _student(like, lattice, support, width, edges, m, s, nu):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
-    """Return L and its derivatives by m, s and nu for Student's t."""
+    ``window``: first and last node and the stride. Beyond the lattice L is its edge value.
+    """
     y0, h, n = lattice
-    norm = math.exp(_ln_norm(nu)) / s
-    slope_norm = (_ln_norm(nu * 1.0001) - _ln_norm(nu * 0.9999)) / (0.0002 * nu)
-    first, last, stride = _window(lattice, support, width, s, _STUDENT_RESOLUTION, -_ANYWHERE, _ANYWHERE)
-    out = np.zeros(4)
+    first, last, stride = window
+    total, by_m, by_s, by_nu = 0.0, 0.0, 0.0, 0.0
+    inverse = 1.0 / s
     for k in range(first, last + 1, stride):
-        weight = like[k] * h * stride
+        weight = like[k]
         if k == 0 or k == n - 1:
             weight *= 0.5
-        _add_student(out, weight, (y0 + k * h - m) / s, nu)
+        r = (y0 + k * h - m) * inverse
+        f, d, g = _look_up(cells, r, nu)
+        total += weight * f
+        by_m -= weight * d
+        by_s -= weight * (d * r + f)
+        by_nu += weight * g
+    weight = h * stride / s
+    total, by_m, by_s, by_nu = total * weight, by_m * weight / s, by_s * weight / s, by_nu * weight
     for side in range(2):
-        if edges[side] < _NEGLIGIBLE:
-            continue
-        start = y0 if side == 0 else y0 + (n - 1) * h
-        step = 0.3 * max(s, h)
-        while step < _TAIL_END * s:
-            end = start - step if side == 0 else start + step
-            for node in range(3):  # Simpson's rule in each step
-                weight = edges[side] * step * (4.0 if node == 1 else 1.0) / 6.0
-                _add_student(out, weight, (start + 0.5 * node * (end - start) - m) / s, nu)
-            start = end
-            step *= _TAIL_GROWTH
-    return norm * out[0], norm * out[1] / s, norm * out[2] / s, norm * (out[3] + slope_norm * out[0])
+        if edges[side] >= _NEGLIGIBLE:
+            sign = -1.0 if side == 0 else 1.0
+            r = (y0 - m) / s if side == 0 else (y0 + (n - 1) * h - m) / s
+            above, above_nu = _tail(cells, sign * r, nu)
+            f, _, _ = _look_up(cells, r, nu)
+            total += edges[side] * above
+            by_m += edges[side] * sign * f / s
+            by_s += edges[side] * sign * f * r / s
+            by_nu += edges[side] * above_nu
+    return total, by_m, by_s, by_nu
 
 
 @njit(cache=True, nogil=True)
@@ -156,10 +257,12 @@ def ln_likelihoods(kind, like, lattice, support, width, edges, mean, scatter, ex
     n = like.shape[0]
     by_mean, by_scatter, by_extra = np.zeros(n), np.zeros(n), np.zeros(3)
     total = 0.0
+    cells = _student_table(extra[0]) if kind == STUDENT else np.zeros((0, 10))
     for i in range(n):
         m, s = mean[i], scatter[i]
         if kind == STUDENT:
-            value, a, b, c = _student(like[i], lattice, support[i], width[i], edges[i], m, s, extra[0])
+            window = _window(lattice, support[i], width[i], s, _STUDENT_RESOLUTION, -_ANYWHERE, _ANYWHERE)
+            value, a, b, c = _student(cells, extra[0], like[i], lattice, window, edges[i], m, s)
             by_extra[0] += c / max(value, 1e-300)
         else:
             value, a, b = _normal(like[i], lattice, support[i], width[i], edges[i], m, s)
@@ -174,4 +277,29 @@ def ln_likelihoods(kind, like, lattice, support, width, edges, mean, scatter, ex
         value = max(value, 1e-300)
         total += math.log(value)
         by_mean[i], by_scatter[i] = a / value, b / value
+    if kind == STUDENT:
+        nu = extra[0]
+        total += n * _ln_norm(nu)
+        by_extra[0] += n * (_ln_norm(nu * 1.0001) - _ln_norm(nu * 0.9999)) / (0.0002 * nu)
     return total, by_mean, by_scatter, by_extra
+
+
+@njit(cache=True, nogil=True)
+def student_columns(lattice, m, s, nu):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
+    """Return the weights of L on the lattice, (y, 4), and of its edge values, (2, 4).
+
+    They give the integral without its norm and its derivatives by m, s and nu, of haloes that share m and s;
+    then ln of the norm and its derivative by nu.
+    """
+    y0, h, n = lattice
+    kernel, tails = np.zeros((n, 4)), np.zeros((2, 4))
+    for k in range(n):
+        r, weight = (y0 + k * h - m) / s, h / s * (0.5 if k == 0 or k == n - 1 else 1.0)
+        f, d, g, _ = _density(r, nu)
+        kernel[k, 0], kernel[k, 1], kernel[k, 2] = weight * f, -weight * d / s, -weight * (d * r + f) / s
+        kernel[k, 3] = weight * g
+    cells, none, one = _student_table(nu), np.zeros(1), np.zeros(2)
+    for side in range(2):
+        one[side], one[1 - side] = 1.0, 0.0
+        tails[side] = _student(cells, nu, none, lattice, (0, -1, 1), one, m, s)
+    return kernel, tails, _ln_norm(nu), (_ln_norm(nu * 1.0001) - _ln_norm(nu * 0.9999)) / (0.0002 * nu)

@@ -1,6 +1,6 @@
 """How long fits, ensembles and a whole ``clmassmod fit`` take on this machine, one core.
 
-Run: OMP_NUM_THREADS=1 python tests/benchmarks/bench_fitters.py
+Run: OMP_NUM_THREADS=1 python tests/benchmarks/bench_fitters.py [fits|bias|process|samplers]
 Prints the best and the median CPU time of repeated whole calls beside the target; nothing is asserted.
 """
 
@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,14 +75,14 @@ def profiles(model: LensModel, n: int, *, same: bool) -> list[ShearProfile]:
 
 
 def haloes(n: int) -> tuple[list[HaloFit], dict[str, float]]:
-    """Return likelihoods of n haloes and their true masses."""
+    """Return likelihoods of n haloes at redshifts 0.2 to 0.8, and their true masses."""
     rng = np.random.default_rng(2)
     grid = np.geomspace(1e12, 2e16, 400)
     true = 1e14 * np.exp(rng.exponential(0.5, n))
-    noise = rng.uniform(0.2, 0.6, n)
+    noise, z = rng.uniform(0.2, 0.6, n), rng.uniform(0.2, 0.8, n)
     centre = np.log(true) - 0.07 + rng.normal(size=n) * np.hypot(0.22, noise)
     fits = [
-        HaloFit.from_likelihood(f"h{i}", 0.3, grid, -0.5 * ((np.log(grid) - c) / s) ** 2)
+        HaloFit.from_likelihood(f"h{i}", z[i], grid, -0.5 * ((np.log(grid) - c) / s) ** 2)
         for i, (c, s) in enumerate(zip(centre, noise, strict=True))
     ]
     return fits, {f"h{i}": float(m) for i, m in enumerate(true)}
@@ -117,6 +118,19 @@ def bench_bias() -> None:
     timed("their calibration: pulls, tests, bootstrap", 5.0, [lambda: bias.calibration(fits, truth)] * 3, "s")
 
 
+def bench_samplers() -> None:
+    """Time the models that NUTS samples, the import of PyMC (or nutpie) and compilation included."""
+    for n, model, target in (
+        (1000, "trend", 20.0),
+        (10_000, "trend", 90.0),
+        (1000, "student", 20.0),
+        (1000, "trend+student", 60.0),
+    ):
+        fits, truth = haloes(n)
+        label = f"{model} by NUTS, {n:,} haloes"
+        timed(label, target, [partial(bias.fit, fits, truth, model=model, method="nuts", seed=1)], "s")
+
+
 MEASURE = (
     "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL);"
     "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
@@ -143,10 +157,10 @@ def bench_process() -> None:
 
 
 def main() -> None:
-    """Time everything."""
-    bench_fits()
-    bench_bias()
-    bench_process()
+    """Time everything, or what is named: fits, bias, process, samplers."""
+    parts = {"fits": bench_fits, "bias": bench_bias, "process": bench_process, "samplers": bench_samplers}
+    for name in sys.argv[1:] or parts:
+        parts[name]()
 
 
 if __name__ == "__main__":

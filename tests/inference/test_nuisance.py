@@ -226,3 +226,23 @@ def test_wrong_priors_are_refused(tables):
     bare = make_tables(structure=False)
     with pytest.raises(ConfigError, match="two-halo"):
         LensModel.build(bare, concentration=4.0, nuisance={"two_halo": {"sd": 0.5}})
+
+
+@pytest.mark.parametrize(
+    "nuisance", [None, {"concentration": {"scatter": 0.3}, "two_halo": {"mean": 1.0, "sd": 0.5}}]
+)
+def test_fits_of_a_batch_are_those_of_single_jobs_to_the_bit(tables, fixed, nuisance):
+    """Haloes of a job share the models of their masses: whichever came first, and in any order."""
+
+    def model():
+        return LensModel.build(tables, concentration="duffy08", nuisance=nuisance)
+
+    profiles = [noisy(tables, fixed, error, seed) for seed, error in enumerate((0.02, 0.05, 0.01, 0.03, 0.02))]
+    profiles.append(replace(profiles[0], radius_mpc=profiles[0].radius_mpc * 1.01))
+    together = model()
+    batch = [scan.fit(p, together) for p in (*profiles, *profiles[::-1])]
+    for fit, profile in zip(batch, (*profiles, *profiles[::-1]), strict=True):
+        alone = scan.fit(profile, model())
+        assert np.array_equal(fit.ln_like["200c"], alone.ln_like["200c"])
+        assert fit.summary == alone.summary
+        assert fit.best_fit == alone.best_fit

@@ -43,7 +43,9 @@ def density_of(made, name, projections=1, least=0.05):
 
 
 @pytest.mark.parametrize("projections", [1, 3])
-@pytest.mark.parametrize("name", ["constant", "trend", "student", "mixture", "trend+mixture"])
+@pytest.mark.parametrize(
+    "name", ["constant", "trend", "student", "trend+student", "mixture", "trend+mixture"]
+)
 def test_gradient_is_that_of_the_density(population, name, projections):
     made = population(
         n=60, projections=projections, correlation=0.5 if projections > 1 else 0.0, noise=(0.2, 1.5), seed=1
@@ -77,6 +79,23 @@ def test_compiled_density_is_that_of_the_grid(population, name):
             density(x)[0] - logistic - ln_population(table, b, s, value.get("student_nu"))[0, 0]
         )
     assert difference == pytest.approx([0, 0, 0], abs=1e-4)
+
+
+@pytest.mark.parametrize("nu", [2.0, 5.0, 90.0])
+def test_students_of_haloes_with_scatters_of_their_own(population, nu):
+    """The table of Student's t against scipy's integral, with likelihoods that end within its tails."""
+    made = population(n=30, noise=(0.2, 1.5), seed=4)
+    density, table = density_of(made, "trend+student"), table_of(made)
+    x = density.start({"ln_bias": -0.1, "scatter": 0.3, "student_nu": nu, "ln_scatter_mass": 0.7})
+    value = density.expand(x)
+    assert value["student_nu"] == pytest.approx(nu, rel=0.1)
+    logistic = np.sum(-np.abs(x) - 2 * np.log1p(np.exp(-np.abs(x))))
+    spread = value["scatter"] * np.exp(value["ln_scatter_mass"] * (made.ln_true - made.ln_true.mean()))
+    y = np.linspace(table.y_lo.min(), table.y_hi.max(), 20_001)
+    ends = student_t(value["student_nu"], value["ln_bias"], spread)
+    inside = table(y) * student_t.pdf(y[:, None], value["student_nu"], value["ln_bias"], spread).T
+    whole = np.trapezoid(inside, y) + table.at_lo * ends.cdf(y[0]) + table.at_hi * ends.sf(y[-1])
+    assert density(x)[0] - logistic == pytest.approx(np.log(whole).sum(), abs=2e-4)
 
 
 def test_student_grid_against_a_plain_integral(population):
