@@ -92,7 +92,8 @@ def scale(
     c = np.asarray(concentration, dtype=float)
     radius = overdensity_radius_mpc(mass_msun, density_msun_mpc3)
     rho_s = np.asarray(density_msun_mpc3) / 3.0 * (c * c * c) / mass_shape(c)
-    return radius / c, np.broadcast_to(rho_s, np.broadcast_shapes(radius.shape, c.shape))
+    r_s = radius / c
+    return r_s, rho_s if rho_s.shape == r_s.shape else np.broadcast_to(rho_s, r_s.shape)
 
 
 def density(

@@ -55,8 +55,12 @@ def reduced_shear(
     """
     beta_s = np.asarray(beta_s, dtype=float)
     beta_s2 = np.asarray(beta_s2, dtype=float)
-    ratio = np.divide(beta_s2, beta_s, out=np.zeros(np.broadcast_shapes(beta_s.shape, beta_s2.shape)),
-                      where=beta_s > 0)  # fmt: skip
+    lensed = beta_s > 0
+    if lensed.all():
+        ratio = beta_s2 / beta_s
+    else:
+        shape = np.broadcast_shapes(beta_s.shape, beta_s2.shape)
+        ratio = np.divide(beta_s2, beta_s, out=np.zeros(shape), where=lensed)
     # few and in-place operations: arrays of all masses and nuisance parameters are large
     denominator = np.asarray(sigma_msun_mpc2, dtype=float) * (ratio / sigma_crit_inf_msun_mpc2)
     denominator = np.subtract(1.0, denominator, out=denominator if denominator.ndim else None)

@@ -149,8 +149,8 @@ class _Problem:
         step = 1e-6 * np.maximum(np.abs(point), 0.1)
         step = np.where(point + step > self.high, -step, step)
         n = len(point)
-        points = np.tile(point, (n + 1, 1))
-        points[np.arange(1, n + 1), np.arange(n)] += step
+        points = np.repeat(point[np.newaxis], n + 1, axis=0)
+        points.flat[n :: n + 1] += step
         values = self.residuals(points)
         return values[0], ((values[1:] - values[0]) / step[:, np.newaxis]).T
 
@@ -203,9 +203,10 @@ def _minimise(problem: _Problem, max_steps: int = 60, tolerance: float = 1e-3) -
             break
         matrix = normal if free.all() else normal[np.ix_(free, free)]
         scale = np.maximum(matrix.diagonal(), 1e-300)
+        matrix.flat[:: len(scale) + 1] += damping * scale
         move = np.zeros_like(point)
-        move[free] = -np.linalg.solve(matrix + damping * np.diag(scale), gradient[free])
-        trial = np.clip(point + move, problem.low, problem.high)
+        move[free] = -np.linalg.solve(matrix, gradient[free])
+        trial = np.minimum(np.maximum(point + move, problem.low), problem.high)
         small = float(np.max(np.abs(trial - point)[free] * np.sqrt(scale))) < tolerance
         if small:  # the derivatives at its start are as good as those at its end
             point, converged = trial, True

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from clmassmod.core import nfw
 from clmassmod.core.massdef import convert_nfw, parse, solve_overdensity_radius, threshold_density_msun_mpc3
 from clmassmod.core.miscentring import Miscentring, miscentring
 from clmassmod.core.profile import Profile
@@ -219,9 +220,7 @@ class LensModel:
     @property
     def is_nfw(self) -> bool:
         """Whether masses convert by the closed form of the NFW profile."""
-        from clmassmod.core.nfw import PROFILE
-
-        return self.profile is PROFILE
+        return self.profile is nfw.PROFILE
 
     def profile_parameters(self, z: float) -> dict[str, Any]:
         """Return the profile's keyword parameters at a redshift."""
