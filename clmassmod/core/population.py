@@ -76,6 +76,13 @@ def ln_grouped(
     array (b,)
         Sum over groups.
     """
+    return np.asarray(each_grouped(table, starts, ln_bias, own, shared).sum(axis=0))
+
+
+def each_grouped(
+    table: LikelihoodTable, starts: NDArray[np.intp], ln_bias: Array, own: float, shared: float
+) -> Array:
+    """Return the ln likelihood of each group, (group, b); see ``ln_grouped``."""
     largest = int(np.max(np.diff([*starts, len(table)])))
     width = np.hypot(own, float(table.width.min())) / np.sqrt(largest)
     step = min(shared, width) / RESOLUTION
@@ -90,7 +97,7 @@ def ln_grouped(
         product = np.exp(ln_product - ln_top)
     kernel = normal_pdf((x[:, None] - ln_bias) / shared) * ((x[1] - x[0]) / shared)
     values = np.maximum(product @ kernel, np.finfo(float).tiny)
-    return np.asarray((np.log(values) + ln_top).sum(axis=0))
+    return np.asarray(np.log(values) + ln_top)
 
 
 def each(table: LikelihoodTable, ln_bias: Array, sigma: float) -> Array:
