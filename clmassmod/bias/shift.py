@@ -91,7 +91,7 @@ def influence(
 
 
 def _weight(grid: PosteriorGrid) -> Array:
-    """Return the posterior probability of each node; end nodes of the first two axes stand for half a cell."""
+    """Return the probability of each node; end nodes of the first two axes stand for half a cell."""
     weight = np.exp(grid.ln_density - grid.ln_density.max())
     for axis in (0, 1):
         for end in (0, -1):

@@ -267,6 +267,11 @@ class CampaignConfig(Model):
         return self.simulation.model_copy(update={"options": {**self.simulation.options, **own}})
 
     @property
+    def wants_shifts(self) -> bool:
+        """Whether analyses are compared with one another, which takes each halo's influence on ln b."""
+        return bool(self.report.shifts) or (self.matrix is not None and self.matrix.reference is not None)
+
+    @property
     def surveys_of_own_simulation(self) -> list[str]:
         """Names of the surveys that see the haloes with options of the reader of their own."""
         return [name for name, survey in self.surveys.items() if survey.simulation_options]
@@ -295,8 +300,13 @@ class CampaignConfig(Model):
                     )
             if pair.of == pair.against:
                 raise ValueError(f"report.shifts.{i}: {pair.of!r} against itself is no shift")
-        if (self.report.shifts or (self.matrix and self.matrix.reference)) and self.truth is None:
+        if self.wants_shifts and self.truth is None:
             raise ValueError("report.shifts and matrix.reference compare biases, which need the key 'truth'")
+        if self.wants_shifts and (self.compare.model, self.compare.method) != ("constant", "grid"):
+            raise ValueError(
+                "report.shifts and matrix.reference need compare.model: constant and compare.method: grid, "
+                f"found {self.compare.model} and {self.compare.method}"
+            )
         return self
 
     @model_validator(mode="after")

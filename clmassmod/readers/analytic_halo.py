@@ -107,12 +107,16 @@ def _baryonified(
 ) -> Surface:
     cosmology = tables.cosmology
     cosmology.require("Ob0", purpose="the baryonic correction")
-    model = BaryonModel(**options.baryons.model_dump()) if options.baryons is not None else BaryonModel()
+    assert options.baryons is not None
+    model = BaryonModel(**options.baryons.model_dump(exclude={"gravity_only"}))
+    before_or_after = 0 if options.baryons.gravity_only else 1
     radius = float(overdensity_radius_mpc(mass_msun, density))
     share = float(cosmology.Ob0 or 0.0) / cosmology.Om0
 
     def surface(radius_mpc: Array) -> Projected:
-        return baryonified(radius_mpc, mass_msun, concentration, radius, cosmology.h, share, model)[1]
+        return baryonified(radius_mpc, mass_msun, concentration, radius, cosmology.h, share, model)[
+            before_or_after
+        ]
 
     return tabulated(surface)
 

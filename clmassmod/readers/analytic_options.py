@@ -57,6 +57,9 @@ class Baryons(Model):
     NFW profile.
     """
 
+    gravity_only: bool = Field(
+        False, description="the truncated halo before the correction, which the other is compared with"
+    )
     m_c_msun_h: float = Field(6.6e13, gt=0, description="haloes of this mass have lost part of their gas")
     mu: float = Field(0.21, ge=0, description="how the slope of the gas depends on mass")
     theta_ej: float = Field(4.0, gt=0, description="reach of ejected gas, in virial radii")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from clmassmod.report import analysisgroups, binfigures, trendfigures
+from clmassmod.report import analysisgroups, binfigures, comparisons, trendfigures
 from clmassmod.report.inputs import AnalysisResult, ReportInput
 from clmassmod.report.panels import Group, panel_of
 from clmassmod.report.summary import SummaryRow
@@ -20,7 +20,13 @@ def groups(report: ReportInput, rows: Sequence[SummaryRow]) -> list[Group]:
     """Return all figures of a campaign; a group without a figure is left out."""
     drawn = [analysis.name for analysis in report.drawn]
     chosen = [row for row in rows if row.analysis in drawn]
-    found = [_analyses(rows), _by_bin(chosen), _trends(report, chosen)]
+    cells = report.matrix.cells if report.matrix is not None else ()
+    found = [
+        *comparisons.groups(report, rows),
+        _analyses([row for row in rows if row.analysis not in cells]),  # a matrix has figures of its own
+        _by_bin(chosen),
+        _trends(report, chosen),
+    ]
     for analysis in report.drawn:
         found += analysisgroups.groups(analysis)
     return _unique_names([group for group in found if group.panels])

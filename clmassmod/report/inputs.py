@@ -96,6 +96,9 @@ class AnalysisResult:
         Label of a bin to its posterior; a bin may be missing from either (no truth, no usable halo).
     true_mass_msun
         Identifier to true mass as the comparison files record it; empty on real data.
+    influences
+        Label of a bin to each parent's influence on the mean of ln b (``bias.influence``), where analyses
+        are to be compared with one another.
     examples
         Fits of some haloes with ``profile`` and best-fit ``model``, for the figure of profiles.
     failed
@@ -122,6 +125,7 @@ class AnalysisResult:
     ensembles: Mapping[str, Posterior] = field(default_factory=lambda: _EMPTY)
     comparisons: Mapping[str, Posterior] = field(default_factory=lambda: _EMPTY)
     true_mass_msun: Mapping[str, float] = field(default_factory=lambda: _EMPTY)
+    influences: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: _EMPTY)
     examples: Sequence[HaloFit] = ()
     failed: Sequence[Mapping[str, str]] = ()
     remarks: Sequence[str] = ()
@@ -173,6 +177,15 @@ class AnalysisResult:
 
 
 @dataclass(frozen=True)
+class MatrixDesign:
+    """Axes and their variants, each analysis' own, and the analysis that the others are compared with."""
+
+    axes: Mapping[str, Sequence[str]]
+    cells: Mapping[str, Sequence[str]]
+    reference: str | None = None
+
+
+@dataclass(frozen=True)
 class ReportInput:
     """A whole campaign, as its report shows it.
 
@@ -198,6 +211,10 @@ class ReportInput:
         Analyses that have figures of their own; empty: the first few.
     asked
         The configuration without what is at its default; empty: all of it is shown.
+    pairs
+        Analyses whose ln b is compared: (of, against).
+    matrix
+        The matrix that the analyses, or some of them, are cells of.
     """
 
     title: str
@@ -212,10 +229,21 @@ class ReportInput:
     notes_above_z: Sequence[tuple[float, str]] = ()
     figures_of: Sequence[str] = ()
     asked: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    pairs: Sequence[tuple[str, str]] = ()
+    matrix: MatrixDesign | None = None
 
     @property
     def drawn(self) -> list[AnalysisResult]:
         """Analyses that have figures of their own, in the order of the input."""
         if self.figures_of:
             return [analysis for analysis in self.analyses if analysis.name in self.figures_of]
-        return list(self.analyses[:MOST_ANALYSES_DRAWN])
+        cells = () if self.matrix is None else self.matrix.cells
+        kept = None if self.matrix is None else self.matrix.reference or next(iter(self.matrix.cells))
+        own = [
+            a for a in self.analyses if a.name == kept or a.name not in cells
+        ]  # the matrix shows the others
+        return own[:MOST_ANALYSES_DRAWN]
+
+    def analysis(self, name: str) -> AnalysisResult | None:
+        """Return the results of an analysis, if it has any."""
+        return next((a for a in self.analyses if a.name == name), None)

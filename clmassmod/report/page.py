@@ -13,7 +13,7 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
-from clmassmod.report import calibfigures, content
+from clmassmod.report import calibfigures, comparisons, content
 from clmassmod.report.citations import bibtex, references, software_text
 from clmassmod.report.formats import summary_latex
 from clmassmod.report.gallery import groups
@@ -28,12 +28,14 @@ def write(report: ReportInput, folder: Path) -> list[Path]:
     """Write the page, the tables, the references and the figures; see `write_report`."""
     rows = summary_rows(report)
     found = groups(report, rows)
+    tables = comparisons.tables(report, rows)
     texts = {
         "index.html": render(report, rows, found),
         "summary.csv": summary_csv(rows),
         "summary.ecsv": summary_ecsv(rows, report.campaign),
         "summary.tex": summary_latex(rows),
         "references.bib": bibtex(report),
+        **{f"{name}.csv": table.csv for name, table in tables.items()},
         **{f"figures/{panel.name}.svg": panel.svg for group in found for panel in group.panels},
     }
     paths = []
@@ -72,6 +74,7 @@ def render(report: ReportInput, rows: Sequence[SummaryRow], found: Sequence[Grou
         csv_link=_data_link("text/csv", summary_csv(rows)),
         ecsv_link=_data_link("text/plain", summary_ecsv(rows, report.campaign)),
         latex_link=_data_link("text/x-tex", summary_latex(rows)),
+        comparisons={k: v.content(_data_link) for k, v in comparisons.tables(report, rows).items()},
         compared=any(row.has_bias for row in rows),
         groups=shown,
         glyphs=glyphs,

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from clmassmod.report import style
 from clmassmod.report.inputs import AnalysisResult
 
-Section = Literal["results", "examples", "bins", "calibration"]  # in the order of the page
+# in the order of the page
+Section = Literal["matrix", "shifts", "results", "examples", "bins", "calibration"]
 MOST_ON_PAGE = 12  # panels of one group, or rows of panels; the others are files beside the page
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -148,7 +149,12 @@ def compare_bin(campaign: Campaign, analysis: str, label: str, report: Callable[
         i = campaign.truth_bins.index(label)
         members = [h for h in members if edges[i] <= truth.get(h, np.nan) < edges[i + 1]]
     fits = population.fits(members)
+    influence: dict[str, float] = {}
     if any(fit.status == "ok" for fit in fits):
+        same: dict[str, Any] = {
+            "mass_definition": config.truth.mass_definition,
+            "allow_missing": config.truth.allow_missing,
+        }
         posterior = bias.fit(
             fits,
             truth,
@@ -156,9 +162,10 @@ def compare_bin(campaign: Campaign, analysis: str, label: str, report: Callable[
             method=settings.method,
             prior=dict(settings.prior),
             seed=config.seed,
-            mass_definition=config.truth.mass_definition,
-            allow_missing=config.truth.allow_missing,
+            **same,
         )
+        if config.wants_shifts:
+            influence = bias.influence(fits, truth, posterior, **same)
     else:  # a bin by true mass may be empty; its row in the tables says so
         posterior = Posterior(
             {}, warnings=("no halo with a likelihood in this bin",), metadata={"n_halos": 0}
@@ -170,6 +177,11 @@ def compare_bin(campaign: Campaign, analysis: str, label: str, report: Callable[
         "halo_id": np.array(known, dtype=str),
         "true_mass_msun": np.array([truth[h] for h in known], dtype=float),
     }
+    if config.wants_shifts:
+        of = [fit.parent for fit in fits if fit.halo_id in truth]
+        size = Counter(of)
+        observed["parent"] = np.array(of, dtype=str)
+        observed["ln_bias_influence"] = np.array([influence.get(p, 0.0) / size[p] for p in of], dtype=float)
     origin = posterior_origin(campaign, "compare", analysis, label)
     provenance = provenance_of(campaign, origin.pop("config_hash")) | origin
     guard.check()

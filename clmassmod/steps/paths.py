@@ -218,7 +218,8 @@ class Campaign:
         if step == "compare":
             truth = None if config.truth is None else self._portable(config.truth)
             settings = self._portable(config.compare)
-            return content_hash([self.hash("bins", name), config.seed, settings, truth])
+            extra = ["influence"] if config.wants_shifts else []  # is in the file too
+            return content_hash([self.hash("bins", name), config.seed, settings, truth, *extra])
         return content_hash([self._portable(config), self.state["halos_hash"]])
 
     def _base(self) -> list[Any]:

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 
 from clmassmod import __version__
+from clmassmod.config.matrix import Matrix
 from clmassmod.config.models import Note
 from clmassmod.errors import ConfigError
 from clmassmod.posterior import Posterior
 from clmassmod.report import print_summary, summary_rows, write_report
-from clmassmod.report.inputs import TRUE_MASS_BINNING, AnalysisResult, ReportInput
+from clmassmod.report.inputs import TRUE_MASS_BINNING, AnalysisResult, MatrixDesign, ReportInput
 from clmassmod.steps.gather import posterior_origin
 from clmassmod.steps.illustrations import Illustrations
 from clmassmod.steps.paths import Campaign, read_bins
 from clmassmod.steps.population import Population, load_population
-from clmassmod.store import load_fit, load_posterior
+from clmassmod.store import load_fit, load_observed, load_posterior
 
 
 def report_input(campaign: Campaign) -> ReportInput:
@@ -48,6 +49,8 @@ def report_input(campaign: Campaign) -> ReportInput:
         binning_of=binning_of,
         figures_of=config.report.figures_of or (),
         asked=config.model_dump(mode="json", exclude_defaults=True),
+        pairs=[(pair.of, pair.against) for pair in config.report.shifts],
+        matrix=None if config.matrix is None else _matrix(config.matrix),
     )
 
 
@@ -86,6 +89,11 @@ def _illustrated(
     )
 
 
+def _matrix(matrix: Matrix) -> MatrixDesign:
+    axes = {axis: tuple(variants) for axis, variants in matrix.axes.items()}
+    return MatrixDesign(axes, matrix.cells(), matrix.reference)
+
+
 def _analysis(campaign: Campaign, name: str) -> AnalysisResult:
     listed = read_bins(campaign, name)
     population = load_population(campaign.population_file(name), campaign.hash("bins", name))
@@ -98,16 +106,20 @@ def _analysis(campaign: Campaign, name: str) -> AnalysisResult:
     }
     comparisons: dict[str, Posterior] = {}
     true_mass: dict[str, float] = {}
+    influences: dict[str, dict[str, float]] = {}
     if campaign.has_truth:
         for label in [*campaign.bins(name), *campaign.truth_bins]:
             path = campaign.comparison_file(name, label)
             posterior = load_posterior(path, **posterior_origin(campaign, "compare", name, label))
             if posterior.names:  # none for a bin by true mass that is empty
                 comparisons[label] = posterior
-            halos, masses = _observed(path)
-            true_mass |= dict(zip(halos, masses, strict=True))
+            observed = load_observed(path)
+            halos = [str(h) for h in observed["halo_id"]]
+            true_mass |= dict(zip(halos, observed["true_mass_msun"].tolist(), strict=True))
             if label in campaign.truth_bins:
                 bins[label] = halos
+            if "ln_bias_influence" in observed:
+                influences[label] = _by_parent(observed["parent"], observed["ln_bias_influence"])
     return AnalysisResult(
         name=name,
         config=campaign.config.analyses[name].model_dump(mode="json"),
@@ -116,15 +128,16 @@ def _analysis(campaign: Campaign, name: str) -> AnalysisResult:
         ensembles=ensembles,
         comparisons=comparisons,
         true_mass_msun=true_mass,
+        influences=influences,
         failed=listed["failed"],
     )
 
 
-def _observed(path: Path) -> tuple[list[str], list[float]]:
-    from clmassmod.store import load_observed
-
-    observed = load_observed(path)
-    return [str(h) for h in observed["halo_id"]], [float(m) for m in observed["true_mass_msun"]]
+def _by_parent(parent: np.ndarray, share: np.ndarray) -> dict[str, float]:
+    """Return each parent's influence on ln b, the sum of its haloes' shares."""
+    names, place = np.unique(parent, return_inverse=True)
+    total = np.bincount(place, weights=share, minlength=len(names))
+    return dict(zip(names.tolist(), total.tolist(), strict=True))
 
 
 def _examples(campaign: Campaign, name: str, population: Population) -> list[Any]:
