@@ -133,8 +133,8 @@ def _matrix(report: ReportInput, rows: Sequence[SummaryRow]) -> Group:
                 panels.append(panel_of(figure, title, "matrix", quantity))
     caption = (
         "First: each variant's mean over its combinations with the others (dot), the range of 68 % of them "
-        "and of all; grey: the error of ln b that all have in common, for they see the same haloes. Then every "
-        "combination. Noise: median error of one halo's lensing mass in units of b M_true."
+        "and of all; grey: the error of ln b that all have in common, for they see the same haloes. Then "
+        "every combination. Noise: median error of one halo's lensing mass in units of b M_true."
     )
     return Group("matrix", "matrix-figures", "Bias, scatter and noise", caption, panels, wide=True)
 
