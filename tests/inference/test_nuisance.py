@@ -237,7 +237,9 @@ def test_fits_of_a_batch_are_those_of_single_jobs_to_the_bit(tables, fixed, nuis
     def model():
         return LensModel.build(tables, concentration="duffy08", nuisance=nuisance)
 
-    profiles = [noisy(tables, fixed, error, seed) for seed, error in enumerate((0.02, 0.05, 0.01, 0.03, 0.02))]
+    profiles = [
+        noisy(tables, fixed, error, seed) for seed, error in enumerate((0.02, 0.05, 0.01, 0.03, 0.02))
+    ]
     profiles.append(replace(profiles[0], radius_mpc=profiles[0].radius_mpc * 1.01))
     together = model()
     batch = [scan.fit(p, together) for p in (*profiles, *profiles[::-1])]

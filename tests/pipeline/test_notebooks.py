@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from brute_force import Background, diemer_kravtsov, duffy08
+from scipy.optimize import minimize_scalar
 
 NOTEBOOKS = Path(__file__).parents[2] / "workflow" / "notebooks"
 
@@ -41,7 +43,7 @@ def test_wish_ends_with_the_known_bias(execute):
 def test_analytic_bias_is_that_of_the_first_clmassmod(execute, shared):
     names = execute("analytic_bias")
     reference = json.loads((shared / "reference/analytic_bias.json").read_text())["runs"]["wtg_z0.25_zs1_n10"]
-    np.testing.assert_allclose(names["noise"], reference["noise"], rtol=1e-3)
+    np.testing.assert_allclose(names["errors"](names["edges"], 0.25), reference["noise"], rtol=1e-3)
     for relation, fits in reference["fits"]["independent"].items():
         # a step of the reference's mass grid, 1e12 Msun/h, is up to 0.01; its G and radiation are 3e-4
         found = names["bias"][relation, "0.7-3 Mpc/h"]
@@ -54,6 +56,61 @@ def test_statistical_power_is_that_of_the_first_clmassmod(execute, shared):
     assert len(rows) == len(names["power"])
     for row in rows:
         assert names["power"][row["z"], row["r_in"]] == pytest.approx(row["std_m200"], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("z", "inner", "survey"),
+    [
+        (0.45, 0.4, {"mass": 5e14, "outer": 3.0, "density": 20.0, "beta_s": 0.6}),
+        (0.2, 0.75, {"mass": 1.2e15, "n_bins": 7, "shape_noise": 0.35, "beta_s": 0.8}),
+    ],
+)
+def test_statistical_power_of_other_surveys_by_brute_force(execute, z, inner, survey):
+    found = execute("statistical_power")["precision"](z, inner, **survey)
+    given = {"mass": 2e14, "outer": 2.5, "n_bins": 12, "beta_s": 0.49, "density": 9.7, "shape_noise": 0.25}
+    given |= survey
+    background = Background(70.0, 0.3, z)
+    edges = np.linspace(inner, given["outer"], given["n_bins"] + 1)
+    count = given["density"] * np.pi * np.diff(edges**2) / background.mpc_per_arcmin**2
+    radius, error = 0.5 * (edges[1:] + edges[:-1]), given["shape_noise"] / np.sqrt(count)
+
+    def shear(mass):
+        return np.sign(mass) * background.nfw(radius, abs(mass), duffy08(abs(mass) * 0.7, z), given["beta_s"])
+
+    masses = np.arange(-5.05e14, 3e15, 1e13)
+    chi2 = np.array([np.sum(((shear(given["mass"]) - shear(m)) / error) ** 2) for m in masses])
+    p = np.exp(-0.5 * chi2)
+    p /= p.sum()
+    assert found[0] == pytest.approx(p @ masses, rel=2e-4)
+    assert found[1] == pytest.approx(np.sqrt(p @ (masses - p @ masses) ** 2), rel=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("cosmology", "z", "z_source"),
+    [({"H0": 73.0, "Om0": 0.25}, 0.5, 1.5), ({"H0": 70.0, "Om0": 0.3}, 0.3, 0.8)],
+)
+def test_analytic_bias_of_other_settings_by_brute_force(execute, cosmology, z, z_source):
+    """Diemer-Kravtsov haloes projected by quadrature in the test; colossus gives nu(M) and c(M)."""
+    names = execute("analytic_bias")
+    true, edges = np.array([2e14, 8e14]), np.linspace(0.6, 2.6, 12)
+    whole = cosmology | {"Ob0": 0.049, "sigma8": 0.81, "ns": 0.95}
+    massmod = names["observe"](z, z_source, edges, true, whole, density=25.0)
+    radius = 0.5 * (edges[1:] + edges[:-1])
+    background = Background(cosmology["H0"], cosmology["Om0"], z)
+    error = 0.25 / np.sqrt(25.0 * np.pi * np.diff(edges**2) / background.mpc_per_arcmin**2)
+    beta_s = background.beta(z_source) / background.beta(np.inf)
+    h = cosmology["H0"] / 100
+    for name, relation in (("c4", lambda _: 4.0), ("duffy08", lambda m: duffy08(m * h, z))):
+        found = names["ratios"](massmod, true, names["RELATIONS"][name], (0.6, 2.6))
+        for mass, ratio in zip(true, found, strict=True):
+            shear = background.reduced(*diemer_kravtsov(whole, background, mass, radius), beta_s)
+
+            def chi2(ln_m, shear=shear, relation=relation):
+                model = background.nfw(radius, np.exp(ln_m), relation(np.exp(ln_m)), beta_s)
+                return np.sum(((shear - model) / error) ** 2)
+
+            best = minimize_scalar(chi2, bounds=np.log([0.3 * mass, 3 * mass]), method="bounded")
+            assert ratio == pytest.approx(np.exp(best.x) / mass, abs=1e-3)
 
 
 def test_real_data_need_no_truth(execute, shared, monkeypatch):

@@ -13,15 +13,15 @@ import clmassmod as clmm
 
 cosmology = {"H0": 70.0, "Om0": 0.3, "Ob0": 0.049, "sigma8": 0.81, "ns": 0.95}
 background = clmm.Cosmology(**cosmology)
-mass, beta_s, density, shape_noise = 2e14, 0.49, 9.7, 0.25
-INNER_MPC, OUTER_MPC, REDSHIFTS = (0.25, 0.5, 0.75, 1.0), 2.5, (0.3, 0.6)
+mass = 2e14
+INNER_MPC, REDSHIFTS = (0.25, 0.5, 0.75, 1.0), (0.3, 0.6)
 model_info = {"cosmology": cosmology, "model": {"profile": "nfw", "concentration": "duffy08"}}
 
 
 # %%
-def profile(z, inner):
-    """Noise-free profile in 12 linear bins; the errors are those of the galaxies in them."""
-    edges = np.linspace(inner, OUTER_MPC, 13)
+def profile(z, inner, mass=mass, outer=2.5, n_bins=12, beta_s=0.49, density=9.7, shape_noise=0.25):
+    """Noise-free profile in linear bins; the errors are those of the galaxies in them."""
+    edges = np.linspace(inner, outer, n_bins + 1)
     radius = 0.5 * (edges[1:] + edges[:-1])
     mpc_per_arcmin = clmm.cosmology.environment(background, z).d_lens_mpc * np.pi / 180 / 60
     error = shape_noise / np.sqrt(density * np.pi * np.diff(edges**2) / mpc_per_arcmin**2)
@@ -36,28 +36,32 @@ def profile(z, inner):
         radius_mpc=radius,
         cosmology=background,
     ).g_t
-    return {"radius_mpc": radius, "g_t": shear, "error": error}
+    return {"radius_mpc": radius, "g_t": shear, "error": error, "beta_s": beta_s, "beta_s2": beta_s**2}
 
 
 # %% [markdown]
 # A noisy halo's estimate may be negative, so that it is not cut at zero: the likelihood is defined for
 # masses of either sign, and so is the posterior here, flat in M.
 
+
 # %%
 masses = np.arange(-5.05e14, 3e15, 1e13)
-power = {}
-for z in REDSHIFTS:
-    for inner in INNER_MPC:
-        massmod = clmm.CLMassMod(model_info)
-        massmod.obs_gamma_theta = clmm.utils.load_gamma_theta(
-            profile(z, inner), halo_id=f"z{z}r{inner}", z=z, columns={"beta_s": beta_s, "beta_s2": beta_s**2}
-        )
-        (profiles,) = massmod.profiles.values()
-        ln_like = massmod.session().model.ln_likelihood(profiles, masses)
-        p = np.exp(ln_like - ln_like.max())
-        p /= p.sum()
-        mean = p @ masses
-        power[z, inner] = np.sqrt(p @ (masses - mean) ** 2)
+
+
+def precision(z, inner, masses=masses, **survey):
+    """Mean and standard deviation of the posterior of M200c [Msun]; for other surveys, see ``profile``."""
+    data = profile(z, inner, **survey)
+    sources = {name: data.pop(name) for name in ("beta_s", "beta_s2")}
+    massmod = clmm.CLMassMod(model_info)
+    massmod.obs_gamma_theta = clmm.utils.load_gamma_theta(data, halo_id="halo", z=z, columns=sources)
+    ln_like = massmod.session().model.ln_likelihood(massmod.profiles["halo"], masses)
+    p = np.exp(ln_like - ln_like.max())
+    p /= p.sum()
+    mean = p @ masses
+    return mean, np.sqrt(p @ (masses - mean) ** 2)
+
+
+power = {(z, inner): precision(z, inner)[1] for z in REDSHIFTS for inner in INNER_MPC}
 
 # %%
 fig, axes = plt.subplots(layout="constrained")
