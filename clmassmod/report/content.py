@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from clmassmod.report.formats import headings, short_cells
-from clmassmod.report.inputs import AnalysisResult, ReportInput
+from clmassmod.report.inputs import AnalysisResult, ReportInput, RuleUse
 from clmassmod.report.summary import SummaryRow, counts
 
 _ALWAYS_SHOWN = ("model.profile", "model.concentration", "mass_definition", "method", "prior")
@@ -204,6 +204,34 @@ def asked(report: ReportInput) -> dict[str, Any]:
             {"name": n, "values": [s.get(key, "") for key in differing]} for n, s in settings.items()
         ],
     }
+
+
+def resources(used: Sequence[RuleUse]) -> list[dict[str, Any]]:
+    """Return a row for each rule, and one for all, each cell with a key to sort by."""
+    if not used:
+        return []
+    rows = [_use_cells(use.rule, use.jobs, use.wall_s, use.cpu_s, use) for use in used]
+    totals = [sum(getattr(use, name) for use in used) for name in ("jobs", "wall_s", "cpu_s")]
+    return [*rows, _use_cells("all", totals[0], totals[1], totals[2], None)]
+
+
+def _use_cells(rule: str, jobs: int, wall_s: float, cpu_s: float, one: RuleUse | None) -> dict[str, Any]:
+    cells = [(f"{jobs:,}", float(jobs)), (duration(wall_s), wall_s), (duration(cpu_s), cpu_s)]
+    values = (one.median_s, one.longest_s) if one else ()
+    cells += [(duration(value), value) for value in values]
+    if one is not None:
+        cells.append((f"{one.peak_mb:,.0f} MB" if math.isfinite(one.peak_mb) else "–", one.peak_mb))
+    cells += [("", math.nan)] * (6 - len(cells))
+    return {"rule": rule, "cells": [{"text": text, "sort": _sort_value(value)} for text, value in cells]}
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a reader would say it: 0.35 s, 41 s, 12 min, 3.4 h."""
+    if not math.isfinite(seconds):
+        return "–"
+    if seconds < 100:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

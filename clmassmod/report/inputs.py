@@ -54,6 +54,19 @@ class Scene:
 
 
 @dataclass(frozen=True)
+class RuleUse:
+    """What the jobs of one rule took: wall and CPU time in all, of one job, and the most memory of one."""
+
+    rule: str
+    jobs: int
+    wall_s: float
+    cpu_s: float
+    median_s: float
+    longest_s: float
+    peak_mb: float
+
+
+@dataclass(frozen=True)
 class BinProfile:
     """Mean profile of a bin's members, and what the bin's ensemble predicts for it; arrays are (bin,).
 
@@ -211,6 +224,8 @@ class ReportInput:
         Analyses that have figures of their own; empty: the first few.
     asked
         The configuration without what is at its default; empty: all of it is shown.
+    resources
+        What the jobs of each rule took, in the order of the workflow.
     pairs
         Analyses whose ln b is compared: (of, against).
     matrix
@@ -229,6 +244,7 @@ class ReportInput:
     notes_above_z: Sequence[tuple[float, str]] = ()
     figures_of: Sequence[str] = ()
     asked: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    resources: Sequence[RuleUse] = ()
     pairs: Sequence[tuple[str, str]] = ()
     matrix: MatrixDesign | None = None
 

@@ -91,6 +91,7 @@ def render(report: ReportInput, rows: Sequence[SummaryRow], found: Sequence[Grou
         bibtex=bibtex(report),
         bibtex_link=_data_link("text/plain", bibtex(report)),
         calibration=calibfigures.table(report.drawn),
+        resources=content.resources(report.resources),
         command=report.command or f"snakemake --cores all --configfile config/{report.campaign}.yaml",
         css=_asset("report.css"),
         script=_asset("report.js"),

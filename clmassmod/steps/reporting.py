@@ -20,6 +20,7 @@ from clmassmod.steps.gather import posterior_origin
 from clmassmod.steps.illustrations import Illustrations
 from clmassmod.steps.paths import Campaign, read_bins
 from clmassmod.steps.population import Population, load_population
+from clmassmod.steps.resources import resource_use
 from clmassmod.store import load_fit, load_observed, load_posterior
 
 
@@ -49,6 +50,7 @@ def report_input(campaign: Campaign) -> ReportInput:
         binning_of=binning_of,
         figures_of=config.report.figures_of or (),
         asked=config.model_dump(mode="json", exclude_defaults=True),
+        resources=resource_use(campaign.folder),
         pairs=[(pair.of, pair.against) for pair in config.report.shifts],
         matrix=None if config.matrix is None else _matrix(config.matrix),
     )

@@ -36,6 +36,14 @@
     }));
   }
 
+  // What scrolls can be reached and scrolled by the keyboard, and says what it is.
+  for (const box of document.querySelectorAll(".scroll")) {
+    const heading = box.closest("section, details").querySelector("h2, h3, summary");
+    box.tabIndex = 0;
+    box.setAttribute("role", "region");
+    box.setAttribute("aria-label", `Table: ${heading ? heading.textContent.trim() : "values"}`);
+  }
+
   // A link into a closed group opens it.
   const reveal = () => {
     const target = location.hash && document.getElementById(location.hash.slice(1));

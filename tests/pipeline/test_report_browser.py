@@ -82,6 +82,38 @@ def test_table_sorts_and_the_theme_turns(chromium, page, tmp_path):
     assert console == []
 
 
+PROBE_STRUCTURE = """
+<script>
+const probe = document.createElement("pre");
+probe.id = "probe";
+const levels = [...document.querySelectorAll("h1, h2, h3, h4")].map((h) => Number(h.tagName[1]));
+const jumps = levels.filter((level, i) => i && level > levels[i - 1] + 1).length;
+const silent = [...document.querySelectorAll("figure svg")].filter(
+  (svg) => svg.getAttribute("role") !== "img" || !svg.getAttribute("aria-label")).length;
+const deaf = [...document.querySelectorAll("th button, .scroll, summary, #theme")].filter(
+  (part) => { part.focus(); return part.offsetParent !== null && document.activeElement !== part; }).length;
+const boxes = [...document.querySelectorAll(".scroll")];
+const unnamed = boxes.filter((box) => !box.getAttribute("aria-label")).length;
+probe.textContent = [levels[0], jumps, silent, deaf, unnamed].join(" ");
+document.body.append(probe);
+</script>
+"""
+
+
+def test_page_can_be_read_without_eyes_or_mouse(chromium, page, tmp_path):
+    document, console = dump(chromium, tmp_path, page.replace("</body>", PROBE_STRUCTURE + "</body>"))
+    first, *wrong = map(int, re.search(r'<pre id="probe">([^<]*)</pre>', document).group(1).split())
+    assert first == 1
+    assert wrong == [0, 0, 0, 0], "heading levels jumped, figures without words, parts without focus or name"
+    assert console == []
+
+
+def test_skipped_heading_levels_are_noticed(chromium, page, tmp_path):
+    wrong = re.sub(r"<(/?)h2", r"<\1h4", page).replace("</body>", PROBE_STRUCTURE + "</body>")
+    document, _ = dump(chromium, tmp_path, wrong)
+    assert int(re.search(r'<pre id="probe">([^<]*)</pre>', document).group(1).split()[1]) > 0
+
+
 def widths(chromium, folder, page, width):
     """Return the width of a frame of the page and that of what it holds."""
     frame = f"""<!doctype html><body><iframe width="{width}" height="800" style="border:0"
@@ -96,7 +128,7 @@ def widths(chromium, folder, page, width):
     return inner, content
 
 
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("width", [360, 390, 1280])
 def test_nothing_sticks_out_of_the_page(chromium, page, tmp_path, width):
     inner, content = widths(chromium, tmp_path, page, width)
     assert width - 20 <= inner <= width  # less a scroll bar

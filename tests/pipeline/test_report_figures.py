@@ -16,11 +16,13 @@ from clmassmod.records import HaloInfo, ShearProfile
 from clmassmod.report import calibfigures, summary_rows
 from clmassmod.report.binprofiles import NODES_MSUN, bin_profile, bin_profile_figure, population_mean
 from clmassmod.report.citations import bibtex, references
+from clmassmod.report.content import duration, resources
 from clmassmod.report.figures import mass_relation
 from clmassmod.report.halofigures import cell_shear, halo_catalogue, halo_map, mass_posterior
 from clmassmod.report.inputs import Scene
 from clmassmod.report.style import inline_svg, shared_glyphs, to_svg
 from clmassmod.report.summary import COLUMNS, summary_ecsv
+from clmassmod.steps.resources import resource_use
 from clmassmod.tables import Tables, build
 
 CONCENTRATION = 4.0
@@ -241,3 +243,36 @@ def test_environment_of_the_fixture_is_the_critical_density(model):
     environment = model.tables.environment(0.3)
     hubble = 70.0 * np.sqrt(0.3 * 1.3**3 + 0.7)
     assert environment.rho_crit_msun_mpc3 == pytest.approx(critical_density_msun_mpc3(hubble), rel=1e-6)
+
+
+BENCHMARK = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+
+
+def test_resources_are_summed_over_the_jobs_of_a_rule(tmp_path):
+    def write(name, *rows):
+        path = tmp_path / "benchmarks" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = ["\t".join((s, "0:00:01", mb, *("0",) * 6, cpu)) for s, mb, cpu in rows]
+        path.write_text(BENCHMARK + "\n".join(lines))
+
+    write("tables.tsv", ("3.0", "150.0", "2.5"))
+    write("fits/nfw/a.tsv", ("10.0", "80.0", "9.0"))
+    write("fits/other/b.tsv", ("30.0", "120.0", "25.0"))
+    write("fits/other/c.tsv", ("0.1", "NA", "NA"))  # too short for Snakemake to look at
+    (tmp_path / "benchmarks/fits/other/d.tsv").write_text("")  # of a job that was killed
+    found = {use.rule: use for use in resource_use(tmp_path)}
+    assert list(found) == ["tables", "fits"]
+    fits = found["fits"]
+    assert (fits.jobs, fits.median_s, fits.longest_s, fits.peak_mb) == (3, 10.0, 30.0, 120.0)
+    assert (fits.wall_s, fits.cpu_s) == pytest.approx((40.1, 34.0))
+    rows = resources(list(found.values()))
+    assert [row["rule"] for row in rows] == ["tables", "fits", "all"]
+    assert [cell["text"] for cell in rows[-1]["cells"][:3]] == ["4", "43 s", "36 s"]
+    assert resource_use(tmp_path / "nothing") == []
+    assert [duration(s) for s in (0.35, 41.2, 750.0, 12_300.0, float("nan"))] == [
+        "0.35 s",
+        "41 s",
+        "12 min",
+        "3.4 h",
+        "–",
+    ]
