@@ -43,3 +43,9 @@ class OutdatedError(ClmassmodError):
     """A job's inputs or configuration changed under it, or the run that it belongs to is no more."""
 
     exit_code = 7
+
+
+class ValidationError(ClmassmodError):
+    """A check of the validation did not pass."""
+
+    exit_code = 8

@@ -27,10 +27,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"clmassmod {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    from clmassmod.cli import campaigns, files, rules
+    from clmassmod.cli import campaigns, files, rules, validation
 
     rules.add_commands(commands)
     campaigns.add_commands(commands)
+    validation.add_commands(commands)
     files.add_commands(commands)
     return parser
 

@@ -38,6 +38,7 @@ def prepare(
     dry_run: bool = False,
     exclusive: bool = False,
     tell: Callable[[str], None] | None = None,
+    results: Path = RESULTS,
 ) -> Campaign:
     """Check a configuration, list the haloes and freeze both under ``results/<campaign>``.
 
@@ -57,6 +58,8 @@ def prepare(
         Hold the campaign to the end of this process; refuse while another has it.
     tell : callable
         Takes a line on each damaged file that was removed, to be made again.
+    results : path
+        Folder of all campaigns.
 
     Raises
     ------
@@ -64,7 +67,7 @@ def prepare(
         One line that names the key or file, what was found, and what is allowed.
     """
     checked = config if isinstance(config, CampaignConfig) else load_campaign(config, source)
-    folder = RESULTS / checked.campaign
+    folder = results / checked.campaign
     if not main_process:
         return Campaign.open(folder)
     checked = resolve(checked, [Path(), *([Path(project)] if project else [])], source)

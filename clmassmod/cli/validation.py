@@ -1,0 +1,72 @@
+"""The command ``validate``: the precision of every step, against expectations from outside of the package."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def _report(text: str) -> None:
+    sys.stderr.write(f"clmassmod: {text}\n")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _validate(options: argparse.Namespace) -> None:
+    from clmassmod.steps import validation
+
+    if options.list:
+        print("\n".join(_listed(options.only)))
+        return
+    folder = Path(options.output) if options.output else validation.FOLDER
+    if options.record:
+        validation.write_record(Path(options.record), validation.measure(options.only))
+        return
+    if options.gather:
+        records = [validation.record_file(folder, step) for step in validation.STEPS]
+        validation.write_validation(validation.gather(records), folder)
+        return
+    if options.verdict:
+        outcomes = validation.gather([validation.record_file(folder, step) for step in validation.STEPS])
+        print("\n".join(validation.verdict(outcomes, folder)))
+        return
+    if options.only:  # a part of the table is not the table: nothing is written
+        print("\n".join(validation.verdict(validation.measure(options.only, _report), None)))
+        return
+    outcomes = validation.measure_all(folder, options.cores or _cores(), _report)
+    validation.write_validation(outcomes, folder)
+    print("\n".join(validation.verdict(outcomes, folder)))
+
+
+def _listed(names: list[str]) -> list[str]:
+    from clmassmod.validate import select
+
+    lines = []
+    for found in select(names):
+        sign = ">=" if found.at_least else "<="
+        lines.append(f"{found.key}  ({found.quantity} {sign} {found.tolerance:g})")
+        lines += [f"    {found.proves}", f"    against: {found.source}"]
+    return lines
+
+
+def add_commands(commands: Any) -> None:
+    """Add the command to the parser."""
+    text = "measure the precision of every step and write results/validation"
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "validate", help=text, description=f"{text}; the exit code is 7 where a check fails"
+    )
+    parser.set_defaults(run=_validate)
+    parser.add_argument("only", nargs="*", metavar="STEP[/CHECK]", help="just these, and write nothing")
+    parser.add_argument("--only", dest="only", action="extend", nargs="+", metavar="STEP[/CHECK]",
+                        help=argparse.SUPPRESS)  # fmt: skip
+    parser.add_argument("--list", action="store_true", help="what there is: quantity, tolerance, expectation")
+    parser.add_argument("--cores", type=int, help="processes at once (default: all cores)")
+    parser.add_argument("-o", "--output", help="folder of the table and the page (default: results/validation)")
+    parser.add_argument("--record", metavar="FILE", help="measure and keep the outcomes as JSON, whatever they are")
+    parser.add_argument("--gather", action="store_true", help="write table and page from the steps' records")
+    parser.add_argument("--verdict", action="store_true", help="print the summary of the steps' records")
