@@ -72,3 +72,4 @@ rule all:
 include: "workflow/rules/halos.smk"
 include: "workflow/rules/populations.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/validation.smk"

@@ -18,21 +18,22 @@ def _cores() -> int:
 
 
 def _validate(options: argparse.Namespace) -> None:
-    from clmassmod.steps import validation
-
     if options.list:
         print("\n".join(_listed(options.only)))
         return
-    folder = Path(options.output) if options.output else validation.FOLDER
+    from clmassmod.steps import validation
+    from clmassmod.validate.plan import FOLDER, STEPS, record_file
+
+    folder = Path(options.output) if options.output else FOLDER
+    records = [record_file(folder, step) for step in STEPS]
     if options.record:
         validation.write_record(Path(options.record), validation.measure(options.only))
         return
     if options.gather:
-        records = [validation.record_file(folder, step) for step in validation.STEPS]
         validation.write_validation(validation.gather(records), folder)
         return
     if options.verdict:
-        outcomes = validation.gather([validation.record_file(folder, step) for step in validation.STEPS])
+        outcomes = validation.gather(records)
         print("\n".join(validation.verdict(outcomes, folder)))
         return
     if options.only:  # a part of the table is not the table: nothing is written
@@ -44,7 +45,7 @@ def _validate(options: argparse.Namespace) -> None:
 
 
 def _listed(names: list[str]) -> list[str]:
-    from clmassmod.validate import select
+    from clmassmod.validate.checks import select
 
     lines = []
     for found in select(names):
@@ -58,7 +59,7 @@ def add_commands(commands: Any) -> None:
     """Add the command to the parser."""
     text = "measure the precision of every step and write results/validation"
     parser: argparse.ArgumentParser = commands.add_parser(
-        "validate", help=text, description=f"{text}; the exit code is 7 where a check fails"
+        "validate", help=text, description=f"{text}; the exit code is 8 where a check fails"
     )
     parser.set_defaults(run=_validate)
     parser.add_argument("only", nargs="*", metavar="STEP[/CHECK]", help="just these, and write nothing")
@@ -66,7 +67,11 @@ def add_commands(commands: Any) -> None:
                         help=argparse.SUPPRESS)  # fmt: skip
     parser.add_argument("--list", action="store_true", help="what there is: quantity, tolerance, expectation")
     parser.add_argument("--cores", type=int, help="processes at once (default: all cores)")
-    parser.add_argument("-o", "--output", help="folder of the table and the page (default: results/validation)")
-    parser.add_argument("--record", metavar="FILE", help="measure and keep the outcomes as JSON, whatever they are")
+    parser.add_argument(
+        "-o", "--output", help="folder of the table and the page (default: results/validation)"
+    )
+    parser.add_argument(
+        "--record", metavar="FILE", help="measure and keep the outcomes as JSON, whatever they are"
+    )
     parser.add_argument("--gather", action="store_true", help="write table and page from the steps' records")
     parser.add_argument("--verdict", action="store_true", help="print the summary of the steps' records")

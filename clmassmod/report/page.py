@@ -141,3 +141,18 @@ def _rows(group: Group, pictures: dict[str, Markup]) -> list[dict[str, Any]]:
 
 def _element(panel: Panel) -> str:
     return inline_svg(panel.svg, panel.name, html.escape(panel.description, quote=True))
+
+
+def other_page(template: str, table_csv: str, **values: Any) -> str:
+    """Return another page with the look of the report; ``table_csv`` is its table, to be downloaded."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("clmassmod", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(template).render(
+        csv_link=_data_link("text/csv", table_csv),
+        css=_asset("report.css"),
+        script=_asset("report.js"),
+        **values,
+    )

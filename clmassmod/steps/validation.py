@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,14 +23,24 @@ from clmassmod.steps.campaign import prepare
 from clmassmod.steps.gather import compare_bin, fit_ensemble, make_bins, make_tables
 from clmassmod.steps.halos import fit_shard, mock_shard
 from clmassmod.store import write_text
-from clmassmod.validate import STEPS, Lab, Outcome, run, select
+from clmassmod.validate.checks import Outcome, run, select
+from clmassmod.validate.lab import Lab
+from clmassmod.validate.plan import LONGEST, PAGE, STEPS, TABLE, record_file
 
-FOLDER = Path("results/validation")
-TABLE, PAGE = "validation.csv", "index.html"
-# what takes longest is begun first, so that no core waits for it at the end
-LONGEST = ("comparison", "nuts", "ensemble", "scan", "mock", "end_to_end")
-COLUMNS = ("step", "check", "value", "tolerance", "passed", "seconds", "criterion", "quantity", "proves", "reason",
-           "source", "error")  # fmt: skip
+COLUMNS = (
+    "step",
+    "check",
+    "value",
+    "tolerance",
+    "passed",
+    "seconds",
+    "criterion",
+    "quantity",
+    "proves",
+    "reason",
+    "source",
+    "error",
+)
 _PACKAGES = ("numpy", "scipy", "astropy", "colossus", "pymc", "arviz", "h5py", "numba")
 
 Report = Callable[[str], None]
@@ -90,12 +99,17 @@ def read_record(path: Path) -> list[Outcome]:
     except FileNotFoundError:
         raise StoreError(f"{path}: no such file; run the validation again") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path}: not a record of the validation ({error}); remove it and run again") from None
+        raise StoreError(
+            f"{path}: not a record of the validation ({error}); remove it and run again"
+        ) from None
 
 
 def measure_all(folder: Path, cores: int, report: Report) -> list[Outcome]:
-    """Measure all steps in ``cores`` processes, keep their records below ``folder``, and return all outcomes."""
-    one = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")}
+    """Measure all steps in ``cores`` processes, keep their records in ``folder``, return all outcomes."""
+    one = {
+        name: "1"
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+    }
 
     def work(step: str) -> None:
         path = record_file(folder, step)
@@ -112,11 +126,6 @@ def measure_all(folder: Path, cores: int, report: Report) -> list[Outcome]:
     with ThreadPoolExecutor(cores) as pool:
         list(pool.map(work, order))
     return gather([record_file(folder, step) for step in STEPS])
-
-
-def record_file(folder: Path, step: str) -> Path:
-    """Return where the outcomes of a step are kept."""
-    return Path(folder) / "steps" / f"{step}.json"
 
 
 def gather(records: Sequence[Path]) -> list[Outcome]:
@@ -142,8 +151,22 @@ def table(outcomes: Sequence[Outcome]) -> str:
     writer.writerow(COLUMNS)
     for o in outcomes:
         criterion = "value >= tolerance" if o.at_least else "|value| <= tolerance"
-        writer.writerow([o.step, o.check, repr(o.value), repr(o.tolerance), str(o.passed).lower(), f"{o.seconds:.3f}",
-                         criterion, o.quantity, o.proves, o.reason, o.source, o.error])  # fmt: skip
+        writer.writerow(
+            [
+                o.step,
+                o.check,
+                repr(o.value),
+                repr(o.tolerance),
+                str(o.passed).lower(),
+                f"{o.seconds:.3f}",
+                criterion,
+                o.quantity,
+                o.proves,
+                o.reason,
+                o.source,
+                o.error,
+            ]
+        )
     return text.getvalue()
 
 
@@ -173,19 +196,14 @@ def verdict(outcomes: Sequence[Outcome], where: Path | None) -> list[str]:
 
 def versions() -> dict[str, str]:
     """Return the versions that results may depend on."""
-    found = {"clmassmod": clmassmod.__version__, "Python": platform.python_version(), "machine": platform.machine()}
+    found = {
+        "clmassmod": clmassmod.__version__,
+        "Python": platform.python_version(),
+        "machine": platform.machine(),
+    }
     for name in _PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
-
-
-def source_hash() -> str:
-    """Return a hash of the package's source, so that a changed constant is validated again."""
-    digest = sha256()
-    root = Path(clmassmod.__file__).parent
-    for path in sorted(root.rglob("*.py")):
-        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from clmassmod.validate.checks import check
 from clmassmod.validate.lab import Lab, colossus_reference
 from clmassmod.validate.reference import Background, nfw_mass, relative, smail
 
-_COSMOLOGIES = (
+_COSMOLOGIES: tuple[dict[str, float], ...] = (
     {},
     {"Om0": 0.25, "Ode0": 0.85},
     {"Om0": 0.35, "Ode0": 0.45},
@@ -38,23 +40,21 @@ def _pairs() -> list[tuple[Cosmology, Background]]:
     reason="the nine digits that the product G M_sun is known and written to",
     source="speed of light by the SI; G M_sun and parsec of IAU 2015 resolutions B2 and B3",
 )
-def constants(lab: Lab) -> float:  # noqa: ARG001
-    """Speed of light, G and c2 / (4 pi G) in Mpc, km/s and Msun are those of the IAU."""
-    return relative(
-        [units.C_KM_S, units.G_MPC_KM2_S2_MSUN, units.C2_4PIG_MSUN_MPC],
-        [reference.LIGHT_KM_S, reference.GRAVITY, reference.SIGMA_UNIT],
-    )
+def constants(lab: Lab) -> float:
+    """Speed of light and G in Mpc, km/s and Msun, also as a cosmology has it, are those of the IAU."""
+    got = [units.C_KM_S, units.G_MPC_KM2_S2_MSUN, Cosmology(H0=70.0, Om0=0.3).gravitational_constant]
+    return relative(got, [reference.LIGHT_KM_S, reference.GRAVITY, reference.GRAVITY])
 
 
 @check(1e-14, reason="rounding", source="360 degrees of 60 minutes of 60 seconds are 2 pi")
-def angles(lab: Lab) -> float:  # noqa: ARG001
+def angles(lab: Lab) -> float:
     """Arcminutes and arcseconds in radians."""
     minute = reference.ARCMINUTE
     return relative([units.ARCMIN_RAD, units.ARCSEC_RAD], [minute, minute / 60.0])
 
 
 @check(1e-9, reason="astropy integrates to 1e-10", source="astropy.cosmology, without radiation")
-def distances(lab: Lab) -> float:  # noqa: ARG001
+def distances(lab: Lab) -> float:
     """Angular-diameter distances in flat, open and closed universes with any dark energy."""
     from astropy import cosmology as astropy_cosmology
 
@@ -63,20 +63,24 @@ def distances(lab: Lab) -> float:  # noqa: ARG001
         w0wa = astropy_cosmology.w0waCDM(
             H0=theirs.H0, Om0=theirs.Om0, Ode0=theirs.Ode0, w0=theirs.w0, wa=theirs.wa, Tcmb0=0.0
         )
-        worst = max(worst, relative(angular_diameter_distance_mpc(ours, 0.0, z),
-                                    w0wa.angular_diameter_distance(z).value))  # fmt: skip
+        worst = max(
+            worst,
+            relative(angular_diameter_distance_mpc(ours, 0.0, z), w0wa.angular_diameter_distance(z).value),
+        )
     return worst
 
 
-@check(1e-9, reason="adaptive quadrature to 1e-12", source="scipy quad of 1 / H(z), curvature by sinh and sin")
-def lensing_efficiency(lab: Lab) -> float:  # noqa: ARG001
+@check(
+    1e-9, reason="adaptive quadrature to 1e-12", source="scipy quad of 1 / H(z), curvature by sinh and sin"
+)
+def lensing_efficiency(lab: Lab) -> float:
     """beta_s = beta(z_s) / beta(infinity), with sources at infinite redshift as the limit of the integral."""
     z, z_lens = np.array([0.4, 0.7, 1.5, 5.0]), 0.3
     return max(relative(beta_s(ours, z, z_lens), theirs.beta_s(z, z_lens)) for ours, theirs in _pairs())
 
 
 @check(1e-8, reason="the digits of G M_sun", source="c2 D_s / (4 pi G D_l D_ls) from the constants and quad")
-def critical_surface_density(lab: Lab) -> float:  # noqa: ARG001
+def critical_surface_density(lab: Lab) -> float:
     """Critical surface density of a source plane and of infinitely distant sources, per physical area."""
     worst = 0.0
     for ours, theirs in _pairs():
@@ -117,7 +121,7 @@ def mass_definitions(lab: Lab) -> float:
 
 
 @check(1e-10, reason="both solve to 1e-12", source="brentq for the radius where the textbook density is met")
-def mass_conversion(lab: Lab) -> float:  # noqa: ARG001
+def mass_conversion(lab: Lab) -> float:
     """NFW masses and concentrations of 500c and of a fifth of 200c from those of 200c."""
     from scipy.optimize import brentq
 
@@ -133,7 +137,7 @@ def mass_conversion(lab: Lab) -> float:  # noqa: ARG001
 
 
 @check(1e-9, reason="Hermite interpolation of 1025 nodes", source="scipy quad of 1 / H(z)")
-def interpolated_distances(lab: Lab) -> float:  # noqa: ARG001
+def interpolated_distances(lab: Lab) -> float:
     """beta_s that halo jobs interpolate from the tables, between their nodes."""
     z, worst = np.array([0.3111, 0.472, 0.913, 2.347, 7.7]), 0.0
     for ours, theirs in _pairs():
@@ -148,14 +152,19 @@ def _published() -> dict[str, tuple[float, float, float]]:
 
     alpha, beta, median = 2.0, 1.5, 1.0
     scale = median / float(gammaincinv((alpha + 1.0) / beta, 0.5)) ** (1.0 / beta)
-    return {"chang13": (1.24, 1.01, 0.51), "Y1": (2.0, 0.78, 0.13), "Y10": (2.0, 0.68, 0.11),
-            "smail": (alpha, beta, scale)}  # fmt: skip
+    return {
+        "chang13": (1.24, 1.01, 0.51),
+        "Y1": (2.0, 0.78, 0.13),
+        "Y10": (2.0, 0.68, 0.11),
+        "smail": (alpha, beta, scale),
+    }
 
 
 @check(
     1e-7,
     reason="Gauss–Legendre in 24 panels; the kink at the lens is an end of one",
-    source="scipy quad over n(z) of Chang et al. 2013, of the DESC SRD, and of Smail et al. 1994 by its median",
+    source="scipy quad over n(z) of Chang et al. 2013, of the DESC SRD, and of Smail et al. 1994 by "
+    "its median",
 )
 def source_moments(lab: Lab) -> float:
     """<beta_s> and <beta_s^2> of published source redshift distributions, those before the lens included."""
@@ -170,18 +179,21 @@ def source_moments(lab: Lab) -> float:
             options = {"alpha": alpha, "beta": beta, "median_z": 1.0}  # type: ignore[dict-item]
         sample = named_sources("desc_srd" if name[0] == "Y" else name, **options)
         got = beta_statistics(sample, z_lens, lab.tables.beta_s)
+
+        def density(z: float, p: tuple[float, float, float] = (alpha, beta, z0)) -> float:
+            return float(smail(z, *p))
+
+        def power(z: float, k: int) -> float:
+            return float(spline(z)) ** k if z > z_lens else 0.0
+
         want = [
-            reference.mean_over(
-                lambda z, k=k: float(spline(z)) ** k if z > z_lens else 0.0,
-                lambda z, p=(alpha, beta, z0): float(smail(z, *p)), 0.0, 10.0, (z_lens, 1.0, 2.0),
-            )
-            for k in (1, 2)
-        ]  # fmt: skip
+            reference.mean_over(partial(power, k=k), density, 0.0, 10.0, (z_lens, 1.0, 2.0)) for k in (1, 2)
+        ]
         worst = max(worst, relative(got, want))
     return worst
 
 
-def _spline(x: np.ndarray, y: np.ndarray) -> object:
+def _spline(x: np.ndarray, y: np.ndarray) -> Any:
     from scipy.interpolate import CubicSpline
 
     return CubicSpline(x, y)

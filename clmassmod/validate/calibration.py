@@ -19,11 +19,12 @@ _LEVELS = (0.68, 0.95)
 
 
 def _ensembles(lab: Lab) -> tuple[Array, Array]:
-    return lab.once("calibration of ensembles", lambda: _draw_ensembles(200))
+    found: tuple[Array, Array] = lab.once("calibration of ensembles", lambda: _draw_ensembles(200))
+    return found
 
 
 def _draw_ensembles(n: int) -> tuple[Array, Array]:
-    """Return posterior probabilities of ln b and of ln scatter below the truth, truths from the prior, (n,)."""
+    """Return posterior probabilities of ln b and ln scatter below truths of the prior, (n,)."""
     rng = np.random.default_rng(31)
     found = []
     prior = {"ln_bias": (-0.3, 0.3), "scatter": (0.1, 0.6)}
@@ -32,13 +33,21 @@ def _draw_ensembles(n: int) -> tuple[Array, Array]:
         made = draw(30, ln_bias=truth[0], scatter=truth[1], seed=1000 + i)
         posterior = bias.fit(made.fits, made.truth, prior=prior, seed=i)
         draws = posterior.samples["ln_bias"], posterior.samples["ln_scatter"]
-        found.append([float((d < t).mean()) for d, t in zip(draws, (truth[0], math.log(truth[1])), strict=True)])
-    return tuple(np.array(found).T)  # type: ignore[return-value]
+        found.append(
+            [float((d < t).mean()) for d, t in zip(draws, (truth[0], math.log(truth[1])), strict=True)]
+        )
+    of_bias, of_scatter = np.array(found).T
+    return of_bias, of_scatter
 
 
-@check(0.01, at_least=True, quantity="smaller probability of a larger chi squared of 10 bins",
-       reason="false alarm in fifty seeds; the seed is fixed",
-       source="simulation-based calibration (Talts et al. 2018): truths from the prior have uniform posterior probabilities")  # fmt: skip
+@check(
+    0.01,
+    at_least=True,
+    quantity="smaller probability of a larger chi squared of 10 bins",
+    reason="false alarm in fifty seeds; the seed is fixed",
+    source="simulation-based calibration (Talts et al. 2018): truths from the prior have uniform "
+    "posterior probabilities",
+)
 def ranks_of_bias_and_scatter(lab: Lab) -> float:
     """Ranks of true bias and scatter in the posteriors of 200 ensembles of 30 haloes."""
     from scipy.stats import chisquare
@@ -46,8 +55,12 @@ def ranks_of_bias_and_scatter(lab: Lab) -> float:
     return min(float(chisquare(np.histogram(p, 10, (0.0, 1.0))[0]).pvalue) for p in _ensembles(lab))
 
 
-@check(3.0, quantity="largest deviation in binomial errors", reason="a chance of 0.003 each; the seed is fixed",
-       source="an interval of 68 % (95 %) holds the truth in that share of ensembles")  # fmt: skip
+@check(
+    3.0,
+    quantity="largest deviation in binomial errors",
+    reason="a chance of 0.003 each; the seed is fixed",
+    source="an interval of 68 % (95 %) holds the truth in that share of ensembles",
+)
 def coverage_of_bias_and_scatter(lab: Lab) -> float:
     """Equal-tailed intervals of bias and scatter hold the truth as often as they say."""
     worst = 0.0
@@ -58,11 +71,15 @@ def coverage_of_bias_and_scatter(lab: Lab) -> float:
     return worst
 
 
-@check(0.01, at_least=True, quantity="smallest probability of the Kolmogorov–Smirnov test",
-       reason="false alarm in a hundred seeds; the seed is fixed",
-       source="scipy: PIT of haloes without scatter, and of lensing masses about their population, are uniform")  # fmt: skip
-def probability_integral_transforms(lab: Lab) -> float:  # noqa: ARG001
-    """PIT of true masses in halo posteriors flat in ln M, and of lensing masses about the inferred population."""
+@check(
+    0.01,
+    at_least=True,
+    quantity="smallest probability of the Kolmogorov–Smirnov test",
+    reason="false alarm in a hundred seeds; the seed is fixed",
+    source="scipy: PIT of haloes without scatter, and of lensing masses about their population, are uniform",
+)
+def probability_integral_transforms(lab: Lab) -> float:
+    """PIT of true masses in halo posteriors, and of lensing masses about the inferred population."""
     from scipy.stats import kstest
 
     exact = draw(1500, scatter=1e-6, seed=41)
@@ -73,9 +90,13 @@ def probability_integral_transforms(lab: Lab) -> float:  # noqa: ARG001
     return min(float(kstest(v, "uniform").pvalue) for v in (halo, latent))
 
 
-@check(0.005, reason="the probability of Anderson–Darling's statistic to 1e-4 for small samples, of 0.05",
-       source="scipy kstest; A^2 by its integral over the distribution function; Anderson & Darling's 5 % point, 2.492")  # fmt: skip
-def tests_of_uniformity(lab: Lab) -> float:  # noqa: ARG001
+@check(
+    0.005,
+    reason="the probability of Anderson–Darling's statistic to 1e-4 for small samples, of 0.05",
+    source="scipy kstest; A^2 by its integral over the distribution function; Anderson & Darling's "
+    "5 % point, 2.492",
+)
+def tests_of_uniformity(lab: Lab) -> float:
     """Kolmogorov–Smirnov and Anderson–Darling tests."""
     from scipy.integrate import quad
     from scipy.stats import kstest
@@ -88,19 +109,21 @@ def tests_of_uniformity(lab: Lab) -> float:  # noqa: ARG001
         quad(lambda u, i=i: (i / 25 - u) ** 2 / (u * (1 - u)), ends[i], ends[i + 1])[0] for i in range(26)
     )
     tail = statistics.anderson_darling_p(2.492, 10**6)
-    return max(relative([found.ks, found.ks_p, found.anderson], [want.statistic, want.pvalue, squared]),
-               relative(tail, 0.05))  # fmt: skip
+    return max(
+        relative([found.ks, found.ks_p, found.anderson], [want.statistic, want.pvalue, squared]),
+        relative(tail, 0.05),
+    )
 
 
 @check(1e-12, reason="rounding", source="binomial error; chi squared of counts by scipy")
-def coverage_and_ranks(lab: Lab) -> float:  # noqa: ARG001
+def coverage_and_ranks(lab: Lab) -> float:
     """Coverage of intervals, and chi squared of ranks."""
     from scipy.stats import chisquare
 
     pit = np.random.default_rng(4).random(500)
     worst = 0.0
     for c in statistics.coverage(pit):
-        share = np.mean(np.abs(pit - 0.5) <= 0.5 * c.level)
+        share = float(np.mean(np.abs(pit - 0.5) <= 0.5 * c.level))
         worst = max(worst, relative([c.share, c.error], [share, math.sqrt(c.level * (1 - c.level) / 500)]))
     ranks = np.floor(pit * 200).astype(int)
     got = statistics.rank_test(ranks, 199, 20)
@@ -108,9 +131,13 @@ def coverage_and_ranks(lab: Lab) -> float:  # noqa: ARG001
     return max(worst, relative([got.chi2, got.p], [want.statistic, want.pvalue]))
 
 
-@check(3.5, quantity="largest deviation in standard errors", reason="a chance of 5e-4 each; the seed is fixed",
-       source="the distributions that were drawn: normal, Student's t with 4 degrees of freedom, Voigt")  # fmt: skip
-def distributions_of_pulls(lab: Lab) -> float:  # noqa: ARG001
+@check(
+    3.5,
+    quantity="largest deviation in standard errors",
+    reason="a chance of 5e-4 each; the seed is fixed",
+    source="the distributions that were drawn: normal, Student's t with 4 degrees of freedom, Voigt",
+)
+def distributions_of_pulls(lab: Lab) -> float:
     """Normal, Student and Voigt fits of pulls."""
     rng = np.random.default_rng(5)
     normal = rng.normal(0.2, 1.3, 4000)
@@ -127,7 +154,7 @@ def distributions_of_pulls(lab: Lab) -> float:  # noqa: ARG001
 
 
 @check(0.05, reason="2,000 resamples: 1.6 %", source="error of the mean of independent parents, by numpy")
-def bootstrap_over_parents(lab: Lab) -> float:  # noqa: ARG001
+def bootstrap_over_parents(lab: Lab) -> float:
     """Errors by resampling parents, whose projections go together."""
     rng = np.random.default_rng(6)
     group = np.arange(900) // 3
@@ -137,13 +164,20 @@ def bootstrap_over_parents(lab: Lab) -> float:  # noqa: ARG001
     return relative(error, means.std(ddof=1) / math.sqrt(300))
 
 
-@check(4.0, quantity="largest deviation in standard errors", reason="a chance of 6e-5 for a seed; the seed is fixed",
-       source="without scatter the product of likelihoods is normal about the weighted mean of their centres")  # fmt: skip
-def stacked_bias(lab: Lab) -> float:  # noqa: ARG001
+@check(
+    4.0,
+    quantity="largest deviation in standard errors",
+    reason="a chance of 6e-5 for a seed; the seed is fixed",
+    source="without scatter the product of likelihoods is normal about the weighted mean of their centres",
+)
+def stacked_bias(lab: Lab) -> float:
     """The bias of the stack, and the pulls of halo masses, of haloes without scatter."""
     made = draw(600, ln_bias=-0.08, scatter=1e-6, noise=(0.1, 0.3), seed=43)
     found = bias.calibration(made.fits, made.truth, seed=1)
     weight = made.noise**-2
     exact = float(weight @ made.offset / weight.sum())
     stack = math.log(found.biases["stack"].value)
-    return max(abs(stack - exact) * 1e4, abs(standard_errors(made.offset / made.noise, -0.08 * float((1 / made.noise).mean()))))
+    return max(
+        abs(stack - exact) * 1e4,
+        abs(standard_errors(made.offset / made.noise, -0.08 * float((1 / made.noise).mean()))),
+    )

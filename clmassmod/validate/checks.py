@@ -18,22 +18,7 @@ from typing import Any
 from clmassmod.errors import ConfigError
 from clmassmod.registry import suggest
 from clmassmod.validate.lab import Lab
-
-STEPS: dict[str, tuple[str, ...]] = {
-    "tables": ("background", "structure", "relations"),
-    "profiles": ("densities", "lensing"),
-    "reader": ("reader", "population"),
-    "shear": ("shear",),
-    "mock": ("mock", "survey"),
-    "measurement": ("measurement",),
-    "scan": ("scan", "marginals"),
-    "curvefit": ("curvefit",),
-    "nuts": ("nuts",),
-    "ensemble": ("ensemble",),
-    "comparison": ("comparison", "calibration"),
-    "end_to_end": ("end_to_end",),
-}
-"""Steps in the order in which results pass through them, and the modules that check each."""
+from clmassmod.validate.plan import STEPS
 
 Measure = Callable[[Lab], float]
 

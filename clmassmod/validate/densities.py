@@ -23,14 +23,28 @@ _RADII = (0.05, 0.3, 1.0, 2.7)
 _QUADRATURE = "scipy quad of the textbook density, scaled to hold the mass inside its radius"
 
 
-def _against(lab: Lab, name: str, density: Callable[[float], float], reach: float = 1e4,
-             parameters: Mapping[str, Any] | None = None) -> float:  # fmt: skip
+def _against(
+    lab: Lab,
+    name: str,
+    density: Callable[[float], float],
+    reach: float = 1e4,
+    parameters: Mapping[str, Any] | None = None,
+) -> float:
     """Return the largest deviation of a profile's projections and mass from those of a density."""
     from scipy.integrate import quad
 
     halo = environment(lab.cosmology, _LENS.z)
-    mass = 4.0 * math.pi * quad(lambda s: math.exp(3 * s) * density(math.exp(s)), math.log(1e-9),
-                                math.log(_LENS.radius), epsrel=1e-11, limit=400)[0]  # fmt: skip
+    mass = (
+        4.0
+        * math.pi
+        * quad(
+            lambda s: math.exp(3 * s) * density(math.exp(s)),
+            math.log(1e-9),
+            math.log(_LENS.radius),
+            epsrel=1e-11,
+            limit=400,
+        )[0]
+    )
     scale = _LENS.mass / mass
     want = [reference.project(lambda r: scale * density(r), r, reach) for r in _RADII]
     profile = PROFILES.load(name)
@@ -38,11 +52,16 @@ def _against(lab: Lab, name: str, density: Callable[[float], float], reach: floa
     got = profile.projected(np.array(_RADII), *arguments, **dict(parameters or {}))
     sphere = profile.enclosed_mass(np.array([_LENS.radius]), *arguments, **dict(parameters or {}))
     sigma, mean = np.array(want).T
-    return max(relative(got.sigma, sigma), relative(got.delta_sigma, mean - sigma), relative(sphere, _LENS.mass))
+    return max(
+        relative(got.sigma, sigma), relative(got.delta_sigma, mean - sigma), relative(sphere, _LENS.mass)
+    )
 
 
-@check(1e-7, reason="the textbook form loses nine digits near x = 1 and as x^-2 towards 0",
-       source="Wright & Brainerd 2000 (ApJ 534, 34), eq. 11, 13 and 14")  # fmt: skip
+@check(
+    1e-7,
+    reason="the textbook form loses nine digits near x = 1 and as x^-2 towards 0",
+    source="Wright & Brainerd 2000 (ApJ 534, 34), eq. 11, 13 and 14",
+)
 def nfw_surface_density(lab: Lab) -> float:
     """Surface density and excess surface density of an NFW halo of a given mass and concentration."""
     halo = environment(lab.cosmology, _LENS.z)
@@ -51,8 +70,12 @@ def nfw_surface_density(lab: Lab) -> float:
     return max(relative(a, b) for a, b in zip(got, _LENS.surface(radius), strict=True))
 
 
-@check(1e-11, reason="stated as 2e-12", source="limits: Sigma -> 2/3, mean -> 4 (1 - ln 2) at x = 1; ln x terms as x -> 0")
-def nfw_series(lab: Lab) -> float:  # noqa: ARG001
+@check(
+    1e-11,
+    reason="stated as 2e-12",
+    source="limits: Sigma -> 2/3, mean -> 4 (1 - ln 2) at x = 1; ln x terms as x -> 0",
+)
+def nfw_series(lab: Lab) -> float:
     """Shapes where a series replaces the closed form: at x = 1 and towards the centre."""
     sigma, mean = nfw.shapes([1.0, 1e-4])
     x = 1e-4
@@ -83,8 +106,9 @@ def nfw_mass_inside(lab: Lab) -> float:
 def einasto(lab: Lab) -> float:
     """Einasto profile, rho ~ exp(-2 / alpha [(r / r_s)^alpha - 1])."""
     alpha, r_s = 0.2, _LENS.r_s
-    return _against(lab, "einasto", lambda r: math.exp(-2 / alpha * ((r / r_s) ** alpha - 1)), 1e3,
-                    {"alpha": alpha})  # fmt: skip
+    return _against(
+        lab, "einasto", lambda r: math.exp(-2 / alpha * ((r / r_s) ** alpha - 1)), 1e3, {"alpha": alpha}
+    )
 
 
 @check(1e-7, reason="quadrature of the reference", source=_QUADRATURE)
@@ -100,7 +124,7 @@ def generalised_nfw(lab: Lab) -> float:
     r_s = _LENS.r_s
 
     def density(r: float) -> float:
-        return (r / r_s) ** -1.3 * (1 + (r / r_s) ** 1.5) ** ((1.3 - 3.4) / 1.5)
+        return float((r / r_s) ** -1.3 * (1 + (r / r_s) ** 1.5) ** ((1.3 - 3.4) / 1.5))
 
     parameters = {"inner_slope": 1.3, "outer_slope": 3.4, "transition": 1.5}
     return _against(lab, "gnfw", density, parameters=parameters)
@@ -109,14 +133,14 @@ def generalised_nfw(lab: Lab) -> float:
 @check(1e-7, reason="quadrature of the reference", source=_QUADRATURE)
 def truncated_nfw(lab: Lab) -> float:
     """Truncated NFW profile of Baltz et al. 2009 with both of its truncations."""
-    r_s, tau = _LENS.r_s, 5.0
-    worst = 0.0
+    r_s, tau, worst = _LENS.r_s, 5.0, 0.0
     for n in (1, 2):
-        worst = max(worst, _against(
-            lab, "tnfw",
-            lambda r, n=n: (tau**2 / (tau**2 + (r / r_s) ** 2)) ** n / (r / r_s * (1 + r / r_s) ** 2),
-            parameters={"tau": tau, "n": n},
-        ))  # fmt: skip
+
+        def density(r: float, n: int = n) -> float:
+            x = r / r_s
+            return float((tau**2 / (tau**2 + x**2)) ** n / (x * (1 + x) ** 2))
+
+        worst = max(worst, _against(lab, "tnfw", density, parameters={"tau": tau, "n": n}))
     return worst
 
 
@@ -134,11 +158,26 @@ def _splashback(lab: Lab, name: str, shape: Callable[[float, float, float], floa
             nu = float(peaks.peakHeight(4 / 3 * math.pi * 200 * mean * radius**3 * 0.7, _LENS.z))
 
         def inside(r: float, big: float = radius, nu: float = nu) -> float:
-            return 4 * math.pi * quad(lambda s: math.exp(3 * s) * shape(math.exp(s), big, nu), math.log(1e-9),
-                                      math.log(r), epsrel=1e-11, limit=300)[0]  # fmt: skip
+            found = (
+                4
+                * math.pi
+                * quad(
+                    lambda s: math.exp(3 * s) * shape(math.exp(s), big, nu),
+                    math.log(1e-9),
+                    math.log(r),
+                    epsrel=1e-11,
+                    limit=300,
+                )[0]
+            )
+            return float(found)
 
         unit = _LENS.mass / inside(_LENS.radius)
-        new = brentq(lambda r: unit * inside(r) / (4 / 3 * math.pi * r**3 * 200 * mean) - 1, 0.5, 8.0, xtol=1e-12)
+        new = brentq(
+            lambda r, unit=unit: unit * inside(r) / (4 / 3 * math.pi * r**3 * 200 * mean) - 1,
+            0.5,
+            8.0,
+            xtol=1e-12,
+        )
         if abs(new / radius - 1) < 1e-11:
             break
         radius = new
@@ -164,14 +203,20 @@ def diemer23(lab: Lab) -> float:
 
     def shape(r: float, big: float, nu: float) -> float:
         r_t = (1.4 - 0.21 * nu) * big
-        return math.exp(-2 / 0.18 * ((r / _LENS.r_s) ** 0.18 - 1) - ((r / r_t) ** 3 - (_LENS.r_s / r_t) ** 3) / 3)
+        return math.exp(
+            -2 / 0.18 * ((r / _LENS.r_s) ** 0.18 - 1) - ((r / r_t) ** 3 - (_LENS.r_s / r_t) ** 3) / 3
+        )
 
     return _splashback(lab, "diemer23", shape)
 
 
-@check(1e-6, reason="sums of the reference", source="Gauss's law: mean shear on a circle = mean Sigma inside - Sigma on it")
-def triaxial_halo(lab: Lab) -> float:  # noqa: ARG001
-    """Shear of an elliptical halo, and its surface density at the elliptical radius in the textbook profile."""
+@check(
+    1e-6,
+    reason="sums of the reference",
+    source="Gauss's law: mean shear on a circle = mean Sigma inside - Sigma on it",
+)
+def triaxial_halo(lab: Lab) -> float:
+    """Shear and surface density of an elliptical halo of the textbook profile."""
     ellipse = elliptical.Ellipse(0.6, 0.4, 1.1, 1.05)
 
     def spherical(radius: np.ndarray) -> Projected:
@@ -199,7 +244,7 @@ def triaxial_halo(lab: Lab) -> float:  # noqa: ARG001
 
 
 @check(1e-12, reason="rounding", source="closed form: chord of a uniform sphere, 2 rho sqrt(a^2 - R^2)")
-def shells_of_constant_density(lab: Lab) -> float:  # noqa: ARG001
+def shells_of_constant_density(lab: Lab) -> float:
     """Projection of spheres in shells, as of measured mass profiles."""
     edges, radius = np.array([0.0, 0.4, 1.0, 2.0]), np.array([0.3, 0.9, 1.7])
     got = shells.project(edges, np.full(3, 5e13), radius)
@@ -208,9 +253,13 @@ def shells_of_constant_density(lab: Lab) -> float:  # noqa: ARG001
     return max(relative(got.sigma, sigma), relative(got.mean_sigma, mass / (np.pi * radius**2)))
 
 
-@check(1e-6, reason="the error function is that of a handbook, to 1.5e-7",
-       source="Schneider et al. 2019, eq. 2.6–2.14: stars a (M / M_s)^-eta, central galaxy erf(r / 2 R_h), gas by quad")  # fmt: skip
-def baryonic_correction(lab: Lab) -> float:  # noqa: ARG001
+@check(
+    1e-6,
+    reason="the error function is that of a handbook, to 1.5e-7",
+    source="Schneider et al. 2019, eq. 2.6–2.14: stars a (M / M_s)^-eta, central galaxy erf(r / 2 "
+    "R_h), gas by quad",
+)
+def baryonic_correction(lab: Lab) -> float:
     """Gas, central galaxy and total mass of the baryonic correction, by its paper."""
     from scipy.integrate import quad
     from scipy.special import erf
@@ -218,14 +267,16 @@ def baryonic_correction(lab: Lab) -> float:  # noqa: ARG001
     mass, c, virial, share = 3e14, 4.0, 1.4, 0.16
     model = baryons.BaryonModel()
     stars, central = 0.09 * (2.5e11 / mass) ** 0.32, 0.09 * (2.5e11 / mass) ** 0.6
-    first = relative(baryons.fractions(model, mass, share), [share - stars, central, 1 - share + stars - central])
+    first = relative(
+        baryons.fractions(model, mass, share), [share - stars, central, 1 - share + stars - central]
+    )
     # all of the mass is there far outside
     radius = np.geomspace(1e-5, 300.0, 6001) * virial
     before, after = baryons.enclosed_masses(radius, mass, c, virial, 1.0, share, model)
     beta = 3.0 - (6.6e13 / mass) ** 0.21
 
     def gas(x: float) -> float:
-        return x**2 * (1 + x / 0.1) ** -beta * (1 + (x / 4.0) ** 2) ** (-(7 - beta) / 2)
+        return float(x**2 * (1 + x / 0.1) ** -beta * (1 + (x / 4.0) ** 2) ** (-(7 - beta) / 2))
 
     def tnfw(x: float) -> float:
         tau = 4.0 * c
@@ -237,16 +288,22 @@ def baryonic_correction(lab: Lab) -> float:  # noqa: ARG001
     at = 1.0 * virial  # collisionless matter at the relaxed radius: solve its own equation there
     i = int(np.argmin(np.abs(radius - at)))
     at = float(radius[i])
-    inside = total * ((share - stars) * quad(gas, 0, at / virial, epsrel=1e-10)[0] / whole
-                      + central * erf(at / (2 * 0.015 * virial)))  # fmt: skip
+    inside = total * (
+        (share - stars) * quad(gas, 0, at / virial, epsrel=1e-10)[0] / whole
+        + central * erf(at / (2 * 0.015 * virial))
+    )
 
     def excess(xi: float) -> float:
         initial = unit * quad(tnfw, 0, at / xi * c / virial, epsrel=1e-10)[0]
-        return 1 + 0.3 * ((initial / ((1 - share + stars - central) * initial + inside)) ** 2 - 1) - xi
+        return float(1 + 0.3 * ((initial / ((1 - share + stars - central) * initial + inside)) ** 2 - 1) - xi)
 
     from scipy.optimize import brentq
 
     xi = brentq(excess, 0.5, 2.0, xtol=1e-13)
     relaxed = (1 - share + stars - central) * unit * quad(tnfw, 0, at / xi * c / virial, epsrel=1e-10)[0]
-    return max(first, relative(after[-1], before[-1]), relative(after[i], relaxed + inside),
-               relative(before[i], unit * quad(tnfw, 0, at * c / virial, epsrel=1e-10)[0]))  # fmt: skip
+    return max(
+        first,
+        relative(after[-1], before[-1]),
+        relative(after[i], relaxed + inside),
+        relative(before[i], unit * quad(tnfw, 0, at * c / virial, epsrel=1e-10)[0]),
+    )

@@ -102,9 +102,17 @@ def colossus_reference(**changes: Any) -> Iterator[Any]:
     p = {**PARAMETERS, **changes}
     before = colossus.current_cosmo
     current = colossus.Cosmology(
-        name="validation", flat=True, H0=p["H0"], Om0=p["Om0"], Ob0=p["Ob0"], sigma8=p["sigma8"],
-        ns=p["ns"], relspecies=False, persistence="", print_warnings=False,
-    )  # fmt: skip
+        name="validation",
+        flat=True,
+        H0=p["H0"],
+        Om0=p["Om0"],
+        Ob0=p["Ob0"],
+        sigma8=p["sigma8"],
+        ns=p["ns"],
+        relspecies=False,
+        persistence="",
+        print_warnings=False,
+    )
     try:
         colossus.setCurrent(current)
         yield current

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -21,11 +22,13 @@ def _sources(n: int = 400) -> Array:
     """Return beta_s of sources spread over redshift as z^2 exp(-(z / 0.7)^1.5)."""
     z = np.linspace(0.0, 4.0, 20_001)
     cumulative = np.cumsum(z**2 * np.exp(-((z / 0.7) ** 1.5)))
-    return _LENS.background.beta_s(np.interp((np.arange(n) + 0.5) / n, cumulative / cumulative[-1], z), _LENS.z)
+    return _LENS.background.beta_s(
+        np.interp((np.arange(n) + 0.5) / n, cumulative / cumulative[-1], z), _LENS.z
+    )
 
 
 @check(1e-12, reason="rounding", source="beta gamma / (1 - beta kappa), written out")
-def reduced_shear_of_a_plane(lab: Lab) -> float:  # noqa: ARG001
+def reduced_shear_of_a_plane(lab: Lab) -> float:
     """Reduced shear of a source plane from surface densities."""
     sigma, delta = _LENS.surface(_RADIUS)
     critical = _LENS.background.sigma_critical(_LENS.z)
@@ -33,9 +36,12 @@ def reduced_shear_of_a_plane(lab: Lab) -> float:  # noqa: ARG001
     return relative(got, _LENS.reduced_shear(_RADIUS, 0.65))
 
 
-@check(0.0015, reason="third order in kappa, for a halo of 5e14 Msun beyond 0.25 Mpc",
-       source="mean over 400 sources of beta gamma / (1 - beta kappa), those before the lens included")  # fmt: skip
-def reduced_shear_of_many_redshifts(lab: Lab) -> float:  # noqa: ARG001
+@check(
+    0.0015,
+    reason="third order in kappa, for a halo of 5e14 Msun beyond 0.25 Mpc",
+    source="mean over 400 sources of beta gamma / (1 - beta kappa), those before the lens included",
+)
+def reduced_shear_of_many_redshifts(lab: Lab) -> float:
     """<beta_s> and <beta_s^2> stand for a distribution of source redshifts."""
     beta = _sources()
     sigma, delta = _LENS.surface(_RADIUS)
@@ -45,7 +51,7 @@ def reduced_shear_of_many_redshifts(lab: Lab) -> float:  # noqa: ARG001
 
 
 @check(1e-12, reason="rounding", source="mean over 400 sources of beta gamma / (1 - beta kappa)")
-def exact_mean_over_sources(lab: Lab) -> float:  # noqa: ARG001
+def exact_mean_over_sources(lab: Lab) -> float:
     """The mean reduced shear of a list of sources."""
     beta = _sources()
     sigma, delta = _LENS.surface(_RADIUS)
@@ -69,8 +75,14 @@ def _about(radius: float, offset: float) -> tuple[float, float]:
     def sigma(d: float) -> float:
         return unit * float(wright_brainerd(max(d, 1e-9) / _LENS.r_s)[0][0])
 
-    on, _ = quad(lambda p: sigma(math.sqrt(radius**2 + offset**2 - 2 * radius * offset * math.cos(p))), 0.0,
-                 math.pi, epsrel=1e-9, limit=400, points=(0.01, 0.1))  # fmt: skip
+    on, _ = quad(
+        lambda p: sigma(math.sqrt(radius**2 + offset**2 - 2 * radius * offset * math.cos(p))),
+        0.0,
+        math.pi,
+        epsrel=1e-9,
+        limit=400,
+        points=(0.01, 0.1),
+    )
 
     def share(d: float) -> float:
         """Fraction of a ring of radius d about the halo that lies inside the circle."""
@@ -84,13 +96,17 @@ def _about(radius: float, offset: float) -> tuple[float, float]:
     ends = sorted({0.0, abs(radius - offset), radius + offset})
     inside = sum(
         quad(lambda d: 2 * math.pi * d * sigma(d) * share(d), a, b, epsrel=1e-9, limit=400)[0]
-        for a, b in zip(ends, ends[1:], strict=False)
+        for a, b in itertools.pairwise(ends)
     )
     return on / math.pi, inside / (math.pi * radius**2)
 
 
-@check(2e-5, reason="1e-5 with the coarse grid of fits", source="scipy quad over the circle, and over rings cut by it")
-def fixed_offset(lab: Lab) -> float:  # noqa: ARG001
+@check(
+    2e-5,
+    reason="1e-5 with the coarse grid of fits",
+    source="scipy quad over the circle, and over rings cut by it",
+)
+def fixed_offset(lab: Lab) -> float:
     """Profiles about a centre that is off by 0.3 Mpc: Sigma on circles and its mean inside them."""
     want = np.array([_about(float(r), 0.3) for r in _RADIUS]).T
     exact = miscentring(_RADIUS, "fixed", 0.3)(_projected)
@@ -98,15 +114,21 @@ def fixed_offset(lab: Lab) -> float:  # noqa: ARG001
     return max(relative([a.sigma, a.mean_sigma], want) for a in (exact, coarse))
 
 
-@check(2e-5, reason="the sum over 400 offsets of the reference",
-       source="offsets at equal probabilities of the closed distribution functions, each by quad")  # fmt: skip
-def offset_distributions(lab: Lab) -> float:  # noqa: ARG001
+@check(
+    2e-5,
+    reason="the sum over 400 offsets of the reference",
+    source="offsets at equal probabilities of the closed distribution functions, each by quad",
+)
+def offset_distributions(lab: Lab) -> float:
     """Profiles averaged over Rayleigh and Gamma distributed offsets of scale 0.2 Mpc."""
     from scipy.stats import gamma, rayleigh
 
     radius, worst = np.array([0.8]), 0.0
     node, weight = np.polynomial.legendre.leggauss(24)
-    for name, law, reach in (("rayleigh", rayleigh(scale=0.2), 6.5 * 0.2), ("gamma", gamma(2.0, scale=0.2), 24 * 0.2)):
+    for name, law, reach in (
+        ("rayleigh", rayleigh(scale=0.2), 6.5 * 0.2),
+        ("gamma", gamma(2.0, scale=0.2), 24 * 0.2),
+    ):
         total = np.zeros(2)
         for low, high in ((0.0, 0.8), (0.8, reach)):
             if high <= low:

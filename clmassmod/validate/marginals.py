@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,9 @@ def _ln_sum(ln_values: list[Array], weight: Array) -> Array:
     return np.asarray(top + np.log(weight @ np.exp(values - top)))
 
 
-def _brute(lab: Lab, nuisance: dict[str, Any], signals: Any, weight: Array, *, gain: Array | None = None) -> float:
+def _brute(
+    lab: Lab, nuisance: dict[str, Any], signals: Any, weight: Array, *, gain: Array | None = None
+) -> float:
     """Compare ``scan`` with a sum over many values of a nuisance parameter, signals (value, mass, bin)."""
     value, mass = _data(7), np.geomspace(2e13, 6e15, 120)
     fit = scan.fit(lab.profile(Lens(), value), lab.model(4.0, nuisance=nuisance))
@@ -56,6 +59,15 @@ def _brute(lab: Lab, nuisance: dict[str, Any], signals: Any, weight: Array, *, g
         factor = 1.0 if gain is None else gain[i]
         rows.append(-0.5 * (((value - factor * signal) / _ERROR) ** 2).sum(axis=1))
     return _compare(fit, mass, _ln_sum(rows, weight))
+
+
+def _shears(mass: Array, concentration: float = 4.0) -> Array:
+    """Return the reduced shear of textbook lenses, (mass, bin)."""
+    return np.array([Lens(float(m), concentration).reduced_shear(_RADIUS, PLANE) for m in mass])
+
+
+def _as_projected(sigma: Array, mean: Array, _radius: Array) -> Projected:
+    return Projected(sigma, mean - sigma)
 
 
 def _normal(n: int = 41, reach: float = 5.0) -> tuple[Array, Array]:
@@ -69,24 +81,29 @@ def scatter_of_concentration(lab: Lab) -> float:
     """Lognormal scatter of the concentration about its relation, integrated out."""
     t, w = _normal()
     return _brute(
-        lab, {"concentration": {"scatter": 0.3}},
-        lambda mass: [
-            np.array([Lens(float(m), 4.0 * math.exp(0.3 * v)).reduced_shear(_RADIUS, PLANE) for m in mass]) for v in t
-        ], w,
-    )  # fmt: skip
+        lab,
+        {"concentration": {"scatter": 0.3}},
+        lambda mass: [_shears(mass, 4.0 * math.exp(0.3 * v)) for v in t],
+        w,
+    )
 
 
-@check(0.02, quantity=_SD, reason=_QUADRATURE, source="Gauss–Legendre sum over 30 concentrations, Wright & Brainerd 2000")
+@check(
+    0.02,
+    quantity=_SD,
+    reason=_QUADRATURE,
+    source="Gauss–Legendre sum over 30 concentrations, Wright & Brainerd 2000",
+)
 def free_concentration(lab: Lab) -> float:
     """A concentration that is free between 2 and 10, flat in its logarithm, integrated out."""
     x, w = np.polynomial.legendre.leggauss(30)
     u = 0.5 * (x + 1.0)
     return _brute(
-        lab, {"concentration": {"range": (2.0, 10.0)}},
-        lambda mass: [
-            np.array([Lens(float(m), 2.0 * 5.0 ** float(v)).reduced_shear(_RADIUS, PLANE) for m in mass]) for v in u
-        ], 0.5 * w,
-    )  # fmt: skip
+        lab,
+        {"concentration": {"range": (2.0, 10.0)}},
+        lambda mass: [_shears(mass, 2.0 * 5.0 ** float(v)) for v in u],
+        0.5 * w,
+    )
 
 
 @check(0.02, quantity=_SD, reason=_QUADRATURE, source="sum over 41 calibrations, Wright & Brainerd 2000")
@@ -95,14 +112,18 @@ def shear_calibration(lab: Lab) -> float:
     t, w = _normal()
 
     def signals(mass: Array) -> list[Array]:
-        one = np.array([Lens(float(m)).reduced_shear(_RADIUS, PLANE) for m in mass])
+        one = _shears(mass)
         return [one] * len(t)
 
     return _brute(lab, {"shear_bias": {"mean": -0.04, "sd": 0.08}}, signals, w, gain=0.96 + 0.08 * t)
 
 
-@check(0.02, quantity=_SD, reason=_QUADRATURE,
-       source="sum over 60 offsets at equal probabilities of a Rayleigh distribution, Wright & Brainerd 2000")  # fmt: skip
+@check(
+    0.02,
+    quantity=_SD,
+    reason=_QUADRATURE,
+    source="sum over 60 offsets at equal probabilities of a Rayleigh distribution, Wright & Brainerd 2000",
+)
 def offset_of_the_centre(lab: Lab) -> float:
     """A centre that is off by a Rayleigh distributed distance in half of all haloes, integrated out."""
     u = (np.arange(60) + 0.5) / 60
@@ -117,10 +138,14 @@ def offset_of_the_centre(lab: Lab) -> float:
         centred = [Projected(*v.surface(grid)) for v in lenses]
         sigma, delta = (np.array([getattr(c, name) for c in centred]) for name in ("sigma", "delta_sigma"))
         for operator in operators:
-            inner = np.array([np.exp(np.interp(np.log(operator.grid_mpc), np.log(grid), np.log(s))) for s in sigma])
+            inner = np.array(
+                [np.exp(np.interp(np.log(operator.grid_mpc), np.log(grid), np.log(s))) for s in sigma]
+            )
             mean = sigma + delta
-            inner_mean = np.array([np.exp(np.interp(np.log(operator.grid_mpc), np.log(grid), np.log(s))) for s in mean])
-            off = operator(lambda _r, a=inner, b=inner_mean: Projected(a, b - a))
+            inner_mean = np.array(
+                [np.exp(np.interp(np.log(operator.grid_mpc), np.log(grid), np.log(s))) for s in mean]
+            )
+            off = operator(partial(_as_projected, inner, inner_mean))
             found.append(PLANE * off.delta_sigma / critical / (1.0 - PLANE * off.sigma / critical))
         return found
 
@@ -129,8 +154,13 @@ def offset_of_the_centre(lab: Lab) -> float:
     return _brute(lab, prior, signals, weight)
 
 
-@check(0.02, quantity=_SD, reason=_QUADRATURE + "; the shear is linear in the small term",
-       source="sum over 41 amplitudes of the term of the tables, which step tables checks, added to Wright & Brainerd 2000")  # fmt: skip
+@check(
+    0.02,
+    quantity=_SD,
+    reason=_QUADRATURE + "; the shear is linear in the small term",
+    source="sum over 41 amplitudes of the term of the tables, which step tables checks, added to "
+    "Wright & Brainerd 2000",
+)
 def two_halo_amplitude(lab: Lab) -> float:
     """The amplitude of the two-halo term, integrated in closed form."""
     t, w = _normal()
@@ -150,8 +180,11 @@ def two_halo_amplitude(lab: Lab) -> float:
     return _brute(lab, {"two_halo": {"mean": 1.0, "sd": 0.5}}, signals, w)
 
 
-@check(0.01, reason="interpolated spectra; one plane of sources",
-       source="1 / (2 pi) int ell P g_i g_j by scipy's Bessel functions over the rings between the radii")  # fmt: skip
+@check(
+    0.01,
+    reason="interpolated spectra; one plane of sources",
+    source="1 / (2 pi) int ell P g_i g_j by scipy's Bessel functions over the rings between the radii",
+)
 def noise_of_structure(lab: Lab) -> float:
     """Covariance of structure that a fit adds to the shape noise, for a source plane."""
     from scipy.optimize import brentq
@@ -188,7 +221,8 @@ def _draw_profiles(lab: Lab, n: int, seed: int) -> list[tuple[float, ShearProfil
 
 
 def _probabilities(lab: Lab) -> Array:
-    return lab.once("calibration of haloes", lambda: _draw_probabilities(lab))
+    found: Array = lab.once("calibration of haloes", lambda: _draw_probabilities(lab))
+    return found
 
 
 def _draw_probabilities(lab: Lab) -> Array:
@@ -202,9 +236,14 @@ def _draw_probabilities(lab: Lab) -> Array:
     return np.array(found)
 
 
-@check(0.01, at_least=True, quantity="probability of a larger chi squared of 20 bins",
-       reason="false alarm in a hundred seeds; the seed is fixed",
-       source="simulation-based calibration (Talts et al. 2018): truths from the prior have uniform posterior probabilities")  # fmt: skip
+@check(
+    0.01,
+    at_least=True,
+    quantity="probability of a larger chi squared of 20 bins",
+    reason="false alarm in a hundred seeds; the seed is fixed",
+    source="simulation-based calibration (Talts et al. 2018): truths from the prior have uniform "
+    "posterior probabilities",
+)
 def calibration(lab: Lab) -> float:
     """Ranks of true masses in the posteriors of 1,200 noisy textbook haloes."""
     from scipy.stats import chisquare
@@ -213,8 +252,12 @@ def calibration(lab: Lab) -> float:
     return float(chisquare(counts).pvalue)
 
 
-@check(3.0, quantity="deviation in binomial errors", reason="a chance of 0.003 each; the seed is fixed",
-       source="an interval of 68 % (95 %) holds the truth in that share of haloes")  # fmt: skip
+@check(
+    3.0,
+    quantity="deviation in binomial errors",
+    reason="a chance of 0.003 each; the seed is fixed",
+    source="an interval of 68 % (95 %) holds the truth in that share of haloes",
+)
 def coverage_of_intervals(lab: Lab) -> float:
     """Equal-tailed intervals of the halo posteriors hold the true masses as often as they say."""
     probability = _probabilities(lab)
@@ -225,13 +268,19 @@ def coverage_of_intervals(lab: Lab) -> float:
     return worst
 
 
-@check(2e-5, quantity="largest error of ln L - ln L_max", reason="stated interpolation of ln L, 1e-5",
-       source="ln L of several profiles of a halo is the sum of theirs")  # fmt: skip
+@check(
+    2e-5,
+    quantity="largest error of ln L - ln L_max",
+    reason="stated interpolation of ln L, 1e-5",
+    source="ln L of several profiles of a halo is the sum of theirs",
+)
 def joint_profiles(lab: Lab) -> float:
     """Two profiles of one halo, of sources at other redshifts and radii."""
     lens, model = Lens(), lab.model(4.0)
     first = lab.profile(lens, _data(1))
-    second = replace(lab.profile(lens, beta=(0.4, 0.16), radius_mpc=np.geomspace(0.5, 2.0, 5)), error=np.full(5, 0.03))
+    second = replace(
+        lab.profile(lens, beta=(0.4, 0.16), radius_mpc=np.geomspace(0.5, 2.0, 5)), error=np.full(5, 0.03)
+    )
     both = scan.fit([first, second], model).ln_like["200c"]
     total = scan.fit(first, model).ln_like["200c"] + scan.fit(second, model).ln_like["200c"]
     near = total > total.max() - 18.0

@@ -1,4 +1,4 @@
-"""Checks of mock catalogues: positions, redshifts, shears and shape noise of galaxies, and the assumed centre."""
+"""Checks of mocks: positions, redshifts, shears and shape noise of galaxies, and the assumed centre."""
 
 from __future__ import annotations
 
@@ -73,8 +73,12 @@ def source_density(lab: Lab) -> float:
     return worst
 
 
-@check(1.95, quantity="Kolmogorov–Smirnov distance times the root of the number",
-       reason="a chance of 0.001; the seed is fixed", source="uniform in area: radius squared and angle are uniform")  # fmt: skip
+@check(
+    1.95,
+    quantity="Kolmogorov–Smirnov distance times the root of the number",
+    reason="a chance of 0.001; the seed is fixed",
+    source="uniform in area: radius squared and angle are uniform",
+)
 def uniform_positions(lab: Lab) -> float:
     """Galaxies are uniform over the sky."""
     from scipy.stats import kstest
@@ -86,7 +90,12 @@ def uniform_positions(lab: Lab) -> float:
     return max(root * float(kstest(v, "uniform").statistic) for v in (r2, angle))
 
 
-@check(4.0, quantity=_ERRORS, reason=_FOUR, source="scipy quad of z and z^2 over Smail et al. 1994 with a median of 1")
+@check(
+    4.0,
+    quantity=_ERRORS,
+    reason=_FOUR,
+    source="scipy quad of z and z^2 over Smail et al. 1994 with a median of 1",
+)
 def source_redshifts(lab: Lab) -> float:
     """Mean and mean square of source redshifts, of all and of those behind the lens by 0.2."""
     worst = 0.0
@@ -107,7 +116,11 @@ def lensing_efficiency_of_galaxies(lab: Lab) -> float:
     return max(relative(beta[behind], want[behind]), float(np.abs(beta[~behind]).max()))
 
 
-@check(1e-8, reason="distances and constants to 1e-8", source="beta gamma / (1 - beta kappa) of Wright & Brainerd 2000")
+@check(
+    1e-8,
+    reason="distances and constants to 1e-8",
+    source="beta gamma / (1 - beta kappa) of Wright & Brainerd 2000",
+)
 def noise_free_ellipticities(lab: Lab) -> float:
     """Ellipticities without noise are the reduced shear of the lens at the galaxy, tangential."""
     catalog = mock(lab, 5, density_per_arcmin2=50.0)
@@ -117,13 +130,19 @@ def noise_free_ellipticities(lab: Lab) -> float:
     return relative(tangential[used], _LENS.reduced_shear(radius[used], beta))
 
 
-@check(1e-12, quantity="largest cross component", reason="rounding", source="symmetry: none round a round lens")
+@check(
+    1e-12, quantity="largest cross component", reason="rounding", source="symmetry: none round a round lens"
+)
 def no_cross_ellipticity(lab: Lab) -> float:
     """The cross component of noise-free galaxies vanishes."""
     return float(np.abs(polar(mock(lab, 5, density_per_arcmin2=50.0))[2]).max())
 
 
-@check(1e-8, reason="distances and constants to 1e-8", source="Seitz & Schneider 1997: 1 / g inside the critical curve")
+@check(
+    1e-8,
+    reason="distances and constants to 1e-8",
+    source="Seitz & Schneider 1997: 1 / g inside the critical curve",
+)
 def strong_lensing(lab: Lab) -> float:
     """Inside the critical curve of a massive lens ellipticities are 1 / g*."""
     lens = Lens(mass=5e15, concentration=8.0)
@@ -135,7 +154,12 @@ def strong_lensing(lab: Lab) -> float:
     return relative(tangential[used], np.where(np.abs(g[used]) > 1.0, 1.0 / g[used], g[used]))
 
 
-@check(4.0, quantity=_ERRORS, reason=_FOUR, source="independent normal components of the configured standard deviation")
+@check(
+    4.0,
+    quantity=_ERRORS,
+    reason=_FOUR,
+    source="independent normal components of the configured standard deviation",
+)
 def shape_noise(lab: Lab) -> float:
     """Noise of each ellipticity component: mean, variance, and none in common."""
     clean, noisy = mock(lab, 7), mock(lab, 7, shape_noise=0.25)
@@ -150,14 +174,17 @@ def shear_bias(lab: Lab) -> float:
     """Multiplicative and additive shear bias put into a mock."""
     clean = mock(lab, 8, density_per_arcmin2=20.0)
     biased = mock(lab, 8, density_per_arcmin2=20.0, shear_m=0.03, shear_c=(0.002, -0.004))
-    return max(
-        relative(biased.e1, 1.03 * clean.e1 + 0.002), relative(biased.e2, 1.03 * clean.e2 - 0.004)
-    )
+    return max(relative(biased.e1, 1.03 * clean.e1 + 0.002), relative(biased.e2, 1.03 * clean.e2 - 0.004))
 
 
 def _offsets(lab: Lab, n: int = 8000, **centre: Any) -> tuple[Array, Array]:
-    survey = {"shape_noise": 0.0, "density_per_arcmin2": 1.0, "sources": _PLANE, "centre": centre,
-              "footprint": {"shape": "circle", "radius_arcmin": 1.0}}  # fmt: skip
+    survey = {
+        "shape_noise": 0.0,
+        "density_per_arcmin2": 1.0,
+        "sources": _PLANE,
+        "centre": centre,
+        "footprint": {"shape": "circle", "radius_arcmin": 1.0},
+    }
     model = build(Survey, survey, "survey").centre
     halo, environment = HaloInfo("m", 0.5), lab.tables.environment(0.5)
     rng = np.random.default_rng(12)
@@ -165,8 +192,12 @@ def _offsets(lab: Lab, n: int = 8000, **centre: Any) -> tuple[Array, Array]:
     return np.hypot(*drawn.T), np.arctan2(drawn[:, 1], drawn[:, 0])
 
 
-@check(1.95, quantity="Kolmogorov–Smirnov distance times the root of the number", reason="a chance of 0.001; the seed is fixed",
-       source="scipy's Rayleigh, Gamma (shape 2) and lognormal distributions; directions uniform")  # fmt: skip
+@check(
+    1.95,
+    quantity="Kolmogorov–Smirnov distance times the root of the number",
+    reason="a chance of 0.001; the seed is fixed",
+    source="scipy's Rayleigh, Gamma (shape 2) and lognormal distributions; directions uniform",
+)
 def centre_offsets(lab: Lab) -> float:
     """Offsets of assumed centres follow the centre model, in random directions."""
     from scipy.stats import gamma, kstest, lognorm, rayleigh
@@ -181,17 +212,31 @@ def centre_offsets(lab: Lab) -> float:
     for name, parameters, law in cases:
         length, angle = _offsets(lab, model=name, parameters=parameters)
         root = math.sqrt(length.size)
-        worst = max(worst, root * float(kstest(length, law.cdf).statistic),
-                    root * float(kstest(angle / (2 * np.pi) + 0.5, "uniform").statistic))  # fmt: skip
+        worst = max(
+            worst,
+            root * float(kstest(length, law.cdf).statistic),
+            root * float(kstest(angle / (2 * np.pi) + 0.5, "uniform").statistic),
+        )
     return worst
 
 
-@check(4.0, quantity=_ERRORS, reason=_FOUR,
-       source="share of haloes off centre; lengths times ((1 + z) / (1 + z_ref))^p; <cos 2 phi> = alignment / 2")  # fmt: skip
+@check(
+    4.0,
+    quantity=_ERRORS,
+    reason=_FOUR,
+    source="share of haloes off centre; lengths times ((1 + z) / (1 + z_ref))^p; <cos 2 phi> = alignment / 2",
+)
 def centre_fraction_and_alignment(lab: Lab) -> float:
     """Haloes that are off centre at all, growth of offsets with redshift, alignment with the long axis."""
-    length, angle = _offsets(lab, model="rayleigh", parameters={"scale_mpc": 0.2}, fraction=0.3, z_power=2.0,
-                             z_ref=0.2, alignment=0.6)  # fmt: skip
+    length, angle = _offsets(
+        lab,
+        model="rayleigh",
+        parameters={"scale_mpc": 0.2},
+        fraction=0.3,
+        z_power=2.0,
+        z_ref=0.2,
+        alignment=0.6,
+    )
     off = length > 0
     mean = 0.2 * math.sqrt(math.pi / 2.0) * (1.5 / 1.2) ** 2
     found = [standard_errors(off.astype(float), 0.3), standard_errors(length[off], mean)]
@@ -210,4 +255,6 @@ def galaxies_about_a_wrong_centre(lab: Lab) -> float:
     used = radius > 0.2
     tangential = -(catalog.e1 * np.cos(2 * phi) + catalog.e2 * np.sin(2 * phi))[used]
     assert math.hypot(*catalog.offset_mpc) > 0.05
-    return relative(tangential, _LENS.reduced_shear(radius[used], float(_LENS.background.beta_s(1.0, _LENS.z))))
+    return relative(
+        tangential, _LENS.reduced_shear(radius[used], float(_LENS.background.beta_s(1.0, _LENS.z)))
+    )

@@ -70,11 +70,14 @@ def draw(
     x = np.log(GRID_MSUN)
     fits = [
         HaloFit.from_likelihood(
-            f"h{i:05d}", float(z[i]), GRID_MSUN, -0.5 * ((x - centre[i]) / width[i]) ** 2,
+            f"h{i:05d}",
+            float(z[i]),
+            GRID_MSUN,
+            -0.5 * ((x - centre[i]) / width[i]) ** 2,
             parent=f"p{parent[i]:05d}" if projections > 1 else None,
         )
         for i in range(n)
-    ]  # fmt: skip
+    ]
     truth = {fit.halo_id: float(np.exp(m)) for fit, m in zip(fits, ln_true, strict=True)}
     return Population(fits, truth, ln_true, z, centre - ln_true, width)
 
@@ -93,9 +96,11 @@ def exact_moments(
         Ends of the sums: those of the prior, or where the posterior is nothing.
     """
     x = np.linspace(*location, 401)
-    s = np.linspace(*np.log(scatter), 301)
+    s = np.linspace(float(np.log(scatter[0])), float(np.log(scatter[1])), 301)
     variance = np.exp(2.0 * s)[:, np.newaxis] + noise**2
-    ln_density = np.array([(-0.5 * (values - v) ** 2 / variance - 0.5 * np.log(variance)).sum(axis=1) for v in x])
+    ln_density = np.array(
+        [(-0.5 * (values - v) ** 2 / variance - 0.5 * np.log(variance)).sum(axis=1) for v in x]
+    )
     density = np.exp(ln_density - ln_density.max())
     found = {}
     for name, nodes, weight in (("location", x, density.sum(axis=1)), ("ln_scatter", s, density.sum(axis=0))):

@@ -1,4 +1,4 @@
-"""Checks of readers and of the store: units with factors of h, pixels on the sky, files that come back whole."""
+"""Checks of readers and of the store: factors of h, pixels on the sky, files that come back whole."""
 
 from __future__ import annotations
 
@@ -43,7 +43,11 @@ def _some_map() -> np.ndarray:
     return np.random.default_rng(3).uniform(1e13, 3e15, (16, 16))
 
 
-@check(1e-8, reason="the digits of G M_sun", source="1 Msun/h / (kpc/h)^2 comoving = h (1 + z)^2 1e6 Msun/Mpc2, and so on")
+@check(
+    1e-8,
+    reason="the digits of G M_sun",
+    source="1 Msun/h / (kpc/h)^2 comoving = h (1 + z)^2 1e6 Msun/Mpc2, and so on",
+)
 def maps_with_factors_of_h(lab: Lab) -> float:
     """Surface densities of maps in units with h, comoving and physical, as convergence; sides of pixels."""
     values, worst = _some_map(), 0.0
@@ -61,12 +65,18 @@ def maps_with_factors_of_h(lab: Lab) -> float:
     return worst
 
 
-@check(1e-9, reason="rounding and distances", source="side in arcsec times the angular-diameter distance; kappa over beta_s")
+@check(
+    1e-9,
+    reason="rounding and distances",
+    source="side in arcsec times the angular-diameter distance; kappa over beta_s",
+)
 def maps_on_the_sky(lab: Lab) -> float:
     """Pixels in arcseconds, and convergence of a source plane taken to infinite redshift."""
     background, values = Background(), _some_map() / 1e16
     path = _stack(lab.folder / "sky.h5", "kappa", values, "")
-    read = _first(lab, "grid", path, map="kappa", quantity="kappa", z_source=1.0, pixel=3.0, pixel_unit="arcsec")
+    read = _first(
+        lab, "grid", path, map="kappa", quantity="kappa", z_source=1.0, pixel=3.0, pixel_unit="arcsec"
+    )
     side = 3.0 / 60.0 * ARCMINUTE * background.distance(_Z)
     beta = float(background.beta_s(1.0, _Z))
     return max(relative(read.kappa_inf, values / beta), relative(read.pixel_mpc, side))
@@ -76,13 +86,17 @@ def maps_on_the_sky(lab: Lab) -> float:
 def default_campaigns_maps(lab: Lab) -> float:
     """Maps of the default campaign: values, orientation, pixel and the projections of one halo."""
     path = nbody_maps()
-    it = open_reader(Simulation(reader="grid", path=str(path), options={"check_cosmology": False}), lab.cosmology, seed=1)
+    it = open_reader(
+        Simulation(reader="grid", path=str(path), options={"check_cosmology": False}), lab.cosmology, seed=1
+    )
     halos = it.halos()
     unit = lab.tables.environment(_Z).sigma_crit_inf_msun_mpc2
     with h5py.File(path, locking=False) as file:
         row = len(halos) // 2
         image = it.read(halos[row], lab.tables, it.prepare())
-        stored = np.asarray(file["sigma"][row], dtype=float) * float(file["sigma"].attrs.get("scale_factor", 1.0))
+        stored = np.asarray(file["sigma"][row], dtype=float) * float(
+            file["sigma"].attrs.get("scale_factor", 1.0)
+        )
         stored += float(file["sigma"].attrs.get("add_offset", 0.0))
         pixel = float(file.attrs["pixel_mpc"])
         groups = len(set(file["parent_id"][()].tolist()))
@@ -90,19 +104,30 @@ def default_campaigns_maps(lab: Lab) -> float:
     return max(relative(image.kappa_inf * unit, stored), relative(image.pixel_mpc, pixel), float(wrong))
 
 
-@check(1e-12, reason="rounding", source="h Msun / pc2 = h 1e12 Msun / Mpc2; a comoving Mpc/h = 1 / (h (1 + z)) Mpc")
+@check(
+    1e-12,
+    reason="rounding",
+    source="h Msun / pc2 = h 1e12 Msun / Mpc2; a comoving Mpc/h = 1 / (h (1 + z)) Mpc",
+)
 def profiles_with_factors_of_h(lab: Lab) -> float:
     """A table of excess surface densities with comoving radii and factors of h; errors from its weights."""
     radius, value = np.array([0.3, 0.8, 2.0]), np.array([40.0, 20.0, 7.0])
     path = lab.folder / "profiles.h5"
     with h5py.File(path, "w") as file:
         file["halo_id"], file["z"] = ["a", "b"], [_Z, _Z]
-        for name, row in (("radius", radius), ("ds_t", value), ("ds_x", 0.1 * value), ("w", [4.0, 16.0, 64.0])):
+        for name, row in (
+            ("radius", radius),
+            ("ds_t", value),
+            ("ds_x", 0.1 * value),
+            ("w", [4.0, 16.0, 64.0]),
+        ):
             file[name] = np.array([row, row])
     units = {"radius": "Mpc/h comoving", "value": "h Msun / pc2", "weight": "pc4 / (h Msun)^2"}
     read = _first(lab, "profiles", path, units=units, shape_noise=6.0)
     expected = (radius / (_H * (1.0 + _Z)), value * _H * 1e12, np.array([3.0, 1.5, 0.75]) * _H * 1e12)
-    return max(relative(a, b) for a, b in zip((read.radius_mpc, read.value, read.error), expected, strict=True))
+    return max(
+        relative(a, b) for a, b in zip((read.radius_mpc, read.value, read.error), expected, strict=True)
+    )
 
 
 @check(1e-12, reason="rounding", source="Msun/h over h")
@@ -115,7 +140,7 @@ def true_masses_with_factors_of_h(lab: Lab) -> float:
 
 
 @check(1e-12, reason="rounding", source="mass and centre of mass of the particles themselves")
-def particles_on_a_grid(lab: Lab) -> float:  # noqa: ARG001
+def particles_on_a_grid(lab: Lab) -> float:
     """Particles shared between pixels: all of their mass is there, and where it is."""
     rng = np.random.default_rng(8)
     x, y = rng.uniform(-3.0, 3.0, (2, 5000))
@@ -123,7 +148,7 @@ def particles_on_a_grid(lab: Lab) -> float:  # noqa: ARG001
     middle = (np.arange(64) - 31.5) * 0.125
     worst = 0.0
     for assignment in ("cic", "tsc"):
-        image = surface_density(x, y, mass, 64, 0.125, assignment) * 0.125**2  # type: ignore[arg-type]
+        image = surface_density(x, y, mass, 64, 0.125, assignment) * 0.125**2
         worst = max(
             worst,
             relative(image.sum(), mass.sum()),
@@ -133,7 +158,9 @@ def particles_on_a_grid(lab: Lab) -> float:  # noqa: ARG001
     return worst
 
 
-@check(1e-9, reason="rounding", source="beta = beta_s beta(infinity); c2 / (4 pi G) = Sigma_crit D beta, in SI")
+@check(
+    1e-9, reason="rounding", source="beta = beta_s beta(infinity); c2 / (4 pi G) = Sigma_crit D beta, in SI"
+)
 def source_plane_of_profiles(lab: Lab) -> float:
     """beta_s of the sources of a shear profile, given by their mean <beta> or by a redshift."""
     background, worst = Background(), 0.0
@@ -146,9 +173,14 @@ def source_plane_of_profiles(lab: Lab) -> float:
             file["radius"].attrs["unit"] = "Mpc"
         columns = {"value": "value", "error": "error", column: stored}
         read = _first(lab, "profiles", path, observable="g_t", columns=columns)
-        worst = max(worst, relative(read.beta_s, background.beta_s(1.1, _Z)),
-                    relative(read.sigma_crit_inf_msun_mpc2 * read.d_lens_mpc * background.beta(math.inf, _Z),
-                             LIGHT_KM_S**2 / (4 * math.pi * GRAVITY)))  # fmt: skip
+        worst = max(
+            worst,
+            relative(read.beta_s, background.beta_s(1.1, _Z)),
+            relative(
+                read.sigma_crit_inf_msun_mpc2 * read.d_lens_mpc * background.beta(math.inf, _Z),
+                LIGHT_KM_S**2 / (4 * math.pi * GRAVITY),
+            ),
+        )
     return worst
 
 
@@ -156,7 +188,9 @@ def _some_fit(lab: Lab) -> HaloFit:
     return scan.fit(lab.profile(Lens()), lab.model(4.0, mass_definitions=("200c", "500c")))
 
 
-@check(0.0, reason="a file holds all bits", source="the record that was saved", quantity="numbers that differ")
+@check(
+    0.0, reason="a file holds all bits", source="the record that was saved", quantity="numbers that differ"
+)
 def stored_fits_come_back(lab: Lab) -> float:
     """A fit saved and loaded again has the same likelihoods, summaries and profile, bit by bit."""
     fit, path = _some_fit(lab), lab.folder / "fit.h5"
@@ -171,7 +205,12 @@ def stored_fits_come_back(lab: Lab) -> float:
     return float(different)
 
 
-@check(0.0, reason="no damage may pass", source="a flipped bit and a cut at 40 places", quantity="damaged files accepted")
+@check(
+    0.0,
+    reason="no damage may pass",
+    source="a flipped bit and a cut at 40 places",
+    quantity="damaged files accepted",
+)
 def damaged_files_are_refused(lab: Lab) -> float:
     """A result file with one bit changed, or cut short, is refused by its checksum."""
     path = lab.folder / "damaged.h5"

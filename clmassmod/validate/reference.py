@@ -79,12 +79,15 @@ def _comoving(background: Background, z_from: float, z_to: float) -> float:
     # da / (a^2 E) with a = u^2, so that nothing is singular at a = 0
     line, _ = quad(
         lambda u: 2.0 / (u**3 * background.expansion(1.0 / u**2 - 1.0)),
-        math.sqrt(low), math.sqrt(high), epsabs=0.0, epsrel=1e-12,
-    )  # fmt: skip
+        math.sqrt(low),
+        math.sqrt(high),
+        epsabs=0.0,
+        epsrel=1e-12,
+    )
     line *= LIGHT_KM_S / background.H0
     curvature = 1.0 - background.Om0 - background.Ode0
     if abs(curvature) < 1e-12:
-        return line
+        return float(line)
     k = math.sqrt(abs(curvature)) * background.H0 / LIGHT_KM_S
     return (math.sinh(k * line) if curvature > 0 else math.sin(k * line)) / k
 
@@ -162,8 +165,13 @@ def smail(z: ArrayLike, alpha: float, beta: float, z0: float) -> Array:
     return np.asarray(z**alpha * np.exp(-((z / z0) ** beta)))
 
 
-def mean_over(function: Callable[[float], float], density: Callable[[float], float],
-              low: float, high: float, points: tuple[float, ...] = ()) -> float:  # fmt: skip
+def mean_over(
+    function: Callable[[float], float],
+    density: Callable[[float], float],
+    low: float,
+    high: float,
+    points: tuple[float, ...] = (),
+) -> float:
     """Return the mean of a function over a density between two ends, by adaptive quadrature."""
     from scipy.integrate import quad
 
@@ -182,11 +190,17 @@ def project(density: Callable[[float], float], radius: float, reach: float) -> t
 
     options = {"epsabs": 0.0, "epsrel": 1e-10, "limit": 500}
     sigma, _ = quad(
-        lambda t: 2.0 * radius * math.cosh(t) * density(radius * math.cosh(t)), 0.0,
-        math.acosh(reach / radius), **options,
-    )  # fmt: skip
-    inner, _ = quad(lambda s: 4.0 * math.pi * math.exp(3 * s) * density(math.exp(s)),
-                    math.log(radius * 1e-9), math.log(radius), **options)  # fmt: skip
+        lambda t: 2.0 * radius * math.cosh(t) * density(radius * math.cosh(t)),
+        0.0,
+        math.acosh(reach / radius),
+        **options,
+    )
+    inner, _ = quad(
+        lambda s: 4.0 * math.pi * math.exp(3 * s) * density(math.exp(s)),
+        math.log(radius * 1e-9),
+        math.log(radius),
+        **options,
+    )
 
     def shell(t: float) -> float:
         r = radius * math.cosh(t)

@@ -32,8 +32,15 @@ def concentration_relations(lab: Lab) -> float:
     """All relations in the definitions that they were calibrated for."""
     from colossus.halo.concentration import concentration as theirs
 
-    models = (("bhattacharya13", "200m"), ("child18", "200c"), ("diemer15", "200c"), ("ishiyama21", "vir"),
-              ("duffy08", "vir"), ("duffy08", "200m"), ("diemer19", "200c"))  # fmt: skip
+    models = (
+        ("bhattacharya13", "200m"),
+        ("child18", "200c"),
+        ("diemer15", "200c"),
+        ("ishiyama21", "vir"),
+        ("duffy08", "vir"),
+        ("duffy08", "200m"),
+        ("diemer19", "200c"),
+    )
     worst = 0.0
     for model, definition in models:
         with colossus_reference():
@@ -42,22 +49,33 @@ def concentration_relations(lab: Lab) -> float:
     return worst
 
 
-@check(1e-7, reason="the iteration stops at 1e-10", source="textbook NFW: a 200c halo of the relation has that 500c mass")
+@check(
+    1e-7,
+    reason="the iteration stops at 1e-10",
+    source="textbook NFW: a 200c halo of the relation has that 500c mass",
+)
 def concentration_of_other_definitions(lab: Lab) -> float:
     """A relation for 200c masses asked for 500c: the same halo, its radius over the same scale radius."""
     from scipy.optimize import brentq
 
     c200 = concentration(lab.cosmology, "duffy08", "200c", _MASS, 0.35)
-    x = np.array([
-        brentq(lambda x, c=c: nfw_mass(x) / x**3 - 2.5 * nfw_mass(c) / c**3, 1e-3, 1e2, xtol=1e-14) for c in c200
-    ])  # fmt: skip
+    x = np.array(
+        [
+            brentq(lambda x, c=c: nfw_mass(x) / x**3 - 2.5 * nfw_mass(c) / c**3, 1e-3, 1e2, xtol=1e-14)
+            for c in c200
+        ]
+    )
     m500 = _MASS * nfw_mass(x) / nfw_mass(c200)
     return relative(concentration(lab.cosmology, "duffy08", "500c", m500, 0.35), x)
 
 
-@check(1e-4, reason="central differences of sigma(M) err by 1e-5", source="Tinker et al. 2008, table 2 and eq. 3–8")
+@check(
+    1e-4,
+    reason="central differences of sigma(M) err by 1e-5",
+    source="Tinker et al. 2008, table 2 and eq. 3–8",
+)
 def mass_function(lab: Lab) -> float:
-    """Abundance of haloes per ln M and comoving Mpc3, with factors of h, from sigma(M) by its own derivative."""
+    """Abundance of haloes per ln M and comoving Mpc3, with factors of h."""
     z, background = 0.3, Background()
     ln_mass = np.log(_MASS)
     sigma = 1.68647 / lab.tables.peak_height(_MASS, z)

@@ -47,8 +47,12 @@ def noise_free_mass_by_excess_surface_density(lab: Lab) -> float:
     return float(np.abs(found).max())
 
 
-@check(2.5e-3, quantity="largest error of ln M", reason="<beta_s^2> / <beta_s> is second order in kappa",
-       source="mean over 400 sources of the reduced shear of Wright & Brainerd 2000")  # fmt: skip
+@check(
+    2.5e-3,
+    quantity="largest error of ln M",
+    reason="<beta_s^2> / <beta_s> is second order in kappa",
+    source="mean over 400 sources of the reduced shear of Wright & Brainerd 2000",
+)
 def noise_free_mass_with_many_source_redshifts(lab: Lab) -> float:
     """Mass of the exact mean shear of sources at many redshifts, from its two moments."""
     z = np.linspace(0.05, 3.0, 2001)
@@ -65,8 +69,12 @@ def noise_free_mass_with_many_source_redshifts(lab: Lab) -> float:
     return float(np.abs(found).max())
 
 
-@check(1e-3, quantity="largest error of ln M", reason=_GRID,
-       source=_WB + "; concentration of Duffy et al. 2008: 5.71 (M h / 2e12)^-0.084 (1 + z)^-0.47")  # fmt: skip
+@check(
+    1e-3,
+    quantity="largest error of ln M",
+    reason=_GRID,
+    source=_WB + "; concentration of Duffy et al. 2008: 5.71 (M h / 2e12)^-0.084 (1 + z)^-0.47",
+)
 def noise_free_mass_with_a_relation(lab: Lab) -> float:
     """Mass of a halo that lies on the concentration relation of the model."""
     found = []
@@ -76,8 +84,12 @@ def noise_free_mass_with_a_relation(lab: Lab) -> float:
     return float(np.abs(found).max())
 
 
-@check(1e-4, quantity="largest error of ln L - ln L_max", reason="stated interpolation of ln L, 1e-5 within 6 sigma",
-       source="-chi^2 / 2 of Wright & Brainerd 2000, mass by mass")  # fmt: skip
+@check(
+    1e-4,
+    quantity="largest error of ln L - ln L_max",
+    reason="stated interpolation of ln L, 1e-5 within 6 sigma",
+    source="-chi^2 / 2 of Wright & Brainerd 2000, mass by mass",
+)
 def likelihood(lab: Lab) -> float:
     """The stored ln L on the mass grid, within 6 standard deviations of a noisy halo's best mass."""
     rng, radius = np.random.default_rng(3), np.geomspace(0.35, 2.8, 10)
@@ -92,8 +104,12 @@ def likelihood(lab: Lab) -> float:
     return worst
 
 
-@check(1e-4, quantity="largest error of ln L - ln L_max", reason="stated interpolation of ln L, 1e-5 within 6 sigma",
-       source="-1/2 r^T C^-1 r by numpy's solve, C = diag(error^2) + covariance, r by Wright & Brainerd 2000")  # fmt: skip
+@check(
+    1e-4,
+    quantity="largest error of ln L - ln L_max",
+    reason="stated interpolation of ln L, 1e-5 within 6 sigma",
+    source="-1/2 r^T C^-1 r by numpy's solve, C = diag(error^2) + covariance, r by Wright & Brainerd 2000",
+)
 def likelihood_with_covariance(lab: Lab) -> float:
     """A covariance beside the errors, as of structure along the line of sight."""
     rng, radius = np.random.default_rng(4), np.geomspace(0.35, 2.8, 10)
@@ -111,7 +127,12 @@ def likelihood_with_covariance(lab: Lab) -> float:
     return float(np.abs((got - got.max()) - (expected - expected.max()))[near].max())
 
 
-@check(1e-3, quantity="largest error of ln M", reason=_GRID, source="mirrored data: the shear of -M is that of M with its sign")
+@check(
+    1e-3,
+    quantity="largest error of ln M",
+    reason=_GRID,
+    source="mirrored data: the shear of -M is that of M with its sign",
+)
 def negative_mass(lab: Lab) -> float:
     """A profile that is negative as noise can make it gives a negative mass, not a cut."""
     profile = lab.profile(Lens())
@@ -119,7 +140,12 @@ def negative_mass(lab: Lab) -> float:
     return math.log(-fit.summary["mass_ml_msun"] / Lens().mass)
 
 
-@check(1e-3, quantity="largest error of ln M", reason=_GRID, source="brentq for the radius of 500 rho_c in a textbook NFW halo")
+@check(
+    1e-3,
+    quantity="largest error of ln M",
+    reason=_GRID,
+    source="brentq for the radius of 500 rho_c in a textbook NFW halo",
+)
 def other_mass_definitions(lab: Lab) -> float:
     """The likelihood of 500c masses is that of the same haloes' 200c masses."""
     from scipy.optimize import brentq
@@ -131,8 +157,11 @@ def other_mass_definitions(lab: Lab) -> float:
     return abs(peak - math.log(want))
 
 
-@check(0.01, reason="linear interpolation where ln L crosses its maximum - 1/2, in steps of 2.5 %",
-       source="brentq for the two masses whose chi squared by Wright & Brainerd 2000 is 1 above the least")  # fmt: skip
+@check(
+    0.01,
+    reason="linear interpolation where ln L crosses its maximum - 1/2, in steps of 2.5 %",
+    source="brentq for the two masses whose chi squared by Wright & Brainerd 2000 is 1 above the least",
+)
 def error_of_the_mass(lab: Lab) -> float:
     """The standard error of the best mass: half the range in which ln L is within 1/2 of its maximum."""
     from scipy.optimize import brentq
@@ -149,7 +178,11 @@ def error_of_the_mass(lab: Lab) -> float:
     return relative(fit.summary["mass_err_msun"], 0.5 * (high - low))
 
 
-@check(2e-3, reason="the mass grid's trapezoids", source="scipy quad of exp(-chi^2 / 2) of Wright & Brainerd 2000 over M and over ln M")
+@check(
+    2e-3,
+    reason="the mass grid's trapezoids",
+    source="scipy quad of exp(-chi^2 / 2) of Wright & Brainerd 2000 over M and over ln M",
+)
 def posterior_summaries(lab: Lab) -> float:
     """Mean and median of the mass under priors flat in M and in ln M."""
     rng, radius = np.random.default_rng(6), np.geomspace(0.35, 2.8, 10)
@@ -165,12 +198,14 @@ def posterior_summaries(lab: Lab) -> float:
         cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (like[1:] + like[:-1]) * np.diff(x))])
         mean = np.trapezoid(like * mass, x) / cumulative[-1]
         median = np.interp(0.5 * cumulative[-1], cumulative, mass)
-        worst = max(worst, relative([fit.summary["mass_mean_msun"], fit.summary["mass_median_msun"]], [mean, median]))
+        worst = max(
+            worst, relative([fit.summary["mass_mean_msun"], fit.summary["mass_median_msun"]], [mean, median])
+        )
     return worst
 
 
 @check(1e-12, reason="rounding", source="scipy.stats.chi2")
-def chi_squared_probability(lab: Lab) -> float:  # noqa: ARG001
+def chi_squared_probability(lab: Lab) -> float:
     """Probability of a larger chi squared, odd and even degrees of freedom."""
     from scipy.stats import chi2
 
@@ -178,10 +213,21 @@ def chi_squared_probability(lab: Lab) -> float:  # noqa: ARG001
     return relative([chi2_probability(c, d) for c, d in cases], [chi2.sf(c, d) for c, d in cases])
 
 
-@check(0.01, reason="the interval is searched to 3e-4 in probability", source="a normal likelihood: mean, median, mode, +- 1 sigma")
-def grid_statistics(lab: Lab) -> float:  # noqa: ARG001
-    """Summaries of a density on a grid: moments, mode and highest-density interval, in its standard deviations."""
+@check(
+    0.01,
+    reason="the interval is searched to 3e-4 in probability",
+    source="a normal likelihood: mean, median, mode, +- 1 sigma",
+)
+def grid_statistics(lab: Lab) -> float:
+    """Summaries of a density on a grid: moments, mode and highest-density interval."""
     x = np.linspace(-3.0, 5.0, 401)
     found = summarise(x, np.exp(-0.5 * ((x - 0.7) / 0.5) ** 2))
-    got = [found.mean - 0.7, found.median - 0.7, found.mode - 0.7, found.sd - 0.5, found.hdi_lo - 0.2, found.hdi_hi - 1.2]
+    got = [
+        found.mean - 0.7,
+        found.median - 0.7,
+        found.mode - 0.7,
+        found.sd - 0.5,
+        found.hdi_lo - 0.2,
+        found.hdi_hi - 1.2,
+    ]
     return float(np.abs(got).max() / 0.5)

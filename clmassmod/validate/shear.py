@@ -19,7 +19,11 @@ from clmassmod.validate.reference import ARCMINUTE, Array, Lens, relative
 
 _LENS = Lens(z=0.25)
 _PIXEL = 0.0268  # Mpc, that of the default campaign's maps
-_LUMPS = ((0.3, 0.003, 0.007, 0.35), (0.1, 0.913, 0.307, 0.2), (0.07, -0.611, 1.109, 0.3))  # amplitude, x, y, width
+_LUMPS = (
+    (0.3, 0.003, 0.007, 0.35),
+    (0.1, 0.913, 0.307, 0.2),
+    (0.07, -0.611, 1.109, 0.3),
+)  # amplitude, x, y, width
 
 
 def _lumps(x: Array, y: Array) -> Array:
@@ -53,9 +57,13 @@ def nfw_map(n: int = 512, fine: int = 6) -> LensingMap:
     return LensingMap(HaloInfo("map", _LENS.z), _PIXEL, total / fine**2)
 
 
-@check(2e-6, quantity="largest error over the largest shear", reason="the kernel's Bessel function to 1e-7",
-       source="closed form: a Gaussian lump has gamma_t = mean kappa - kappa")  # fmt: skip
-def gaussian_lumps(lab: Lab) -> float:  # noqa: ARG001
+@check(
+    2e-6,
+    quantity="largest error over the largest shear",
+    reason="the kernel's Bessel function to 1e-7",
+    source="closed form: a Gaussian lump has gamma_t = mean kappa - kappa",
+)
+def gaussian_lumps(lab: Lab) -> float:
     """Both shear components of off-centre lumps at every pixel: size, sign, axes, and no B modes."""
     x, y = _grid(200, 0.04)
     kappa, g1, g2 = _lumps(x, y)
@@ -63,9 +71,13 @@ def gaussian_lumps(lab: Lab) -> float:  # noqa: ARG001
     return float(np.abs(np.array(got) - [g1, g2]).max() / np.abs([g1, g2]).max())
 
 
-@check(2e-6, quantity="largest error over the largest shear", reason="the kernel's Bessel function to 1e-7",
-       source="closed form: a Gaussian lump has gamma_t = mean kappa - kappa")  # fmt: skip
-def part_of_a_map(lab: Lab) -> float:  # noqa: ARG001
+@check(
+    2e-6,
+    quantity="largest error over the largest shear",
+    reason="the kernel's Bessel function to 1e-7",
+    source="closed form: a Gaussian lump has gamma_t = mean kappa - kappa",
+)
+def part_of_a_map(lab: Lab) -> float:
     """The shear in a part of a map that is not square, with a round cut outside of all mass."""
     x, y = _grid(240, 0.04)
     kappa, g1, g2 = (v[:220] for v in _lumps(x, y))
@@ -75,20 +87,26 @@ def part_of_a_map(lab: Lab) -> float:  # noqa: ARG001
     return float(np.abs(np.array(got) - want).max() / np.abs(want).max())
 
 
-@check(5e-4, quantity="largest error over the largest value", reason="cubic convolution, lumps of 5 pixels",
-       source="closed form of Gaussian lumps at the positions")  # fmt: skip
-def between_pixels(lab: Lab) -> float:  # noqa: ARG001
+@check(
+    5e-4,
+    quantity="largest error over the largest value",
+    reason="cubic convolution, lumps of 5 pixels",
+    source="closed form of Gaussian lumps at the positions",
+)
+def between_pixels(lab: Lab) -> float:
     """Convergence and shear at random positions of a map whose halo is off its middle."""
     n, centre = 300, (0.31, -0.17)
     x, y = _grid(n, 0.04)
-    image = LensingMap(HaloInfo("map", 0.25), 0.04, _lumps(x - centre[0], y - centre[1])[0], centre_mpc=centre)
+    image = LensingMap(
+        HaloInfo("map", 0.25), 0.04, _lumps(x - centre[0], y - centre[1])[0], centre_mpc=centre
+    )
     place = np.random.default_rng(2).uniform(-2.0, 2.0, (2, 4000))
     got, want = np.array(MapField(image, 2.1).at(*place)), _lumps(*place)
     return float((np.abs(got - want).max(axis=1) / np.abs(want).max(axis=1)).max())
 
 
 @check(0.005, reason="pixels of 27 kpc, single pixels from 0.3 Mpc", source="Wright & Brainerd 2000, eq. 14")
-def nfw_at_pixels(lab: Lab) -> float:  # noqa: ARG001
+def nfw_at_pixels(lab: Lab) -> float:
     """Shear of an NFW halo from its convergence map, position by position, 0.3 to 3 Mpc."""
     phi = 2.0 * np.pi * np.arange(90) / 90
     field, worst = MapField(nfw_map(), 3.1), 0.0
@@ -101,7 +119,7 @@ def nfw_at_pixels(lab: Lab) -> float:  # noqa: ARG001
 
 
 @check(1e-3, reason="pixels of 27 kpc, rings from 0.5 Mpc", source="Wright & Brainerd 2000, eq. 14")
-def nfw_in_rings(lab: Lab) -> float:  # noqa: ARG001
+def nfw_in_rings(lab: Lab) -> float:
     """Mean tangential shear of an NFW halo on rings, from its convergence map, 0.5 to 3 Mpc."""
     phi = 2.0 * np.pi * np.arange(720) / 720
     field, worst = MapField(nfw_map(), 3.1), 0.0
@@ -113,9 +131,13 @@ def nfw_in_rings(lab: Lab) -> float:  # noqa: ARG001
     return worst
 
 
-@check(1e-5, quantity="largest cross shear over tangential shear", reason="pixels keep the axes' symmetry, not all angles",
-       source="symmetry: a round halo has no cross shear on average")  # fmt: skip
-def no_cross_shear(lab: Lab) -> float:  # noqa: ARG001
+@check(
+    1e-5,
+    quantity="largest cross shear over tangential shear",
+    reason="pixels keep the axes' symmetry, not all angles",
+    source="symmetry: a round halo has no cross shear on average",
+)
+def no_cross_shear(lab: Lab) -> float:
     """Mean cross shear of an NFW halo on rings, from its convergence map."""
     phi = 2.0 * np.pi * (np.arange(720) + 0.3) / 720
     field, worst = MapField(nfw_map(256), 3.1), 0.0
@@ -127,7 +149,7 @@ def no_cross_shear(lab: Lab) -> float:  # noqa: ARG001
 
 
 @check(1e-12, reason="rounding", source="gamma_1,2 = -gamma_t cos, sin 2 phi (Bartelmann & Schneider 2001)")
-def circular_halo(lab: Lab) -> float:  # noqa: ARG001
+def circular_halo(lab: Lab) -> float:
     """Components of the shear of a halo that is evaluated exactly."""
     field = CircularField(HaloInfo("c", 0.25), lambda r: Projected(*_LENS.surface(r)), 4e15)
     x, y = np.array([0.5, -0.4, 0.7, -1.1]), np.array([0.2, 1.0, -0.3, -2.0])
@@ -136,12 +158,17 @@ def circular_halo(lab: Lab) -> float:  # noqa: ARG001
     return relative(field.at(x, y), [sigma, -delta * np.cos(2 * phi), -delta * np.sin(2 * phi)])
 
 
-@check(0.003, reason="lumps of one pixel, averaged over 25 rings and 5 haloes",
-       source="Gauss's law: mean shear on a ring = mean kappa inside - kappa on it, from the file's pixels")  # fmt: skip
+@check(
+    0.003,
+    reason="lumps of one pixel, averaged over 25 rings and 5 haloes",
+    source="Gauss's law: mean shear on a ring = mean kappa inside - kappa on it, from the file's pixels",
+)
 def nbody_rings(lab: Lab) -> float:
-    """Mean tangential shear round N-body haloes of the default campaign in three zones, whatever their shape."""
+    """Mean tangential shear round N-body haloes of the default campaign, whatever their shape."""
     options = {"check_cosmology": False}
-    it = open_reader(Simulation(reader="grid", path=str(nbody_maps()), options=options), lab.cosmology, seed=1)
+    it = open_reader(
+        Simulation(reader="grid", path=str(nbody_maps()), options=options), lab.cosmology, seed=1
+    )
     phi = 2.0 * np.pi * np.arange(1000) / 1000
     total = np.zeros((2, 3))
     for halo in it.halos()[::60]:
@@ -162,15 +189,25 @@ def _mean_inside(image: LensingMap, radius: float) -> float:
     r = np.hypot(x, y)
     share = (r < radius).astype(float)
     edge = np.abs(r - radius) < image.pixel_mpc
-    inside = np.hypot(x[edge][:, np.newaxis, np.newaxis] + offsets, y[edge][:, np.newaxis, np.newaxis]
-                      + offsets[:, np.newaxis]) < radius  # fmt: skip
+    inside = (
+        np.hypot(
+            x[edge][:, np.newaxis, np.newaxis] + offsets,
+            y[edge][:, np.newaxis, np.newaxis] + offsets[:, np.newaxis],
+        )
+        < radius
+    )
     share[edge] = inside.mean(axis=(1, 2))
     return float((share * image.kappa_inf).sum() / share.sum())
 
 
-@check(4.0, quantity="deviation in standard errors", reason="a chance of 6e-5 for a seed; the seed is fixed",
-       source="input power by the periodogram: |kappa_l|^2 / (area P) is exponential with mean 1; gamma has the same")  # fmt: skip
-def random_field_power(lab: Lab) -> float:  # noqa: ARG001
+@check(
+    4.0,
+    quantity="deviation in standard errors",
+    reason="a chance of 6e-5 for a seed; the seed is fixed",
+    source="input power by the periodogram: |kappa_l|^2 / (area P) is exponential with mean 1; "
+    "gamma has the same",
+)
+def random_field_power(lab: Lab) -> float:
     """Power of the random field along the line of sight, and of its shear."""
     ell = np.geomspace(10.0, 2e5, 200)
     size, n = 128.0, 256
@@ -178,11 +215,11 @@ def random_field_power(lab: Lab) -> float:  # noqa: ARG001
     x, y = _grid(n, size / n)
     kappa, g1, g2 = (v.reshape(n, n) for v in field.at(x.ravel(), y.ravel()))
     l_axis = 2.0 * np.pi * np.fft.fftfreq(n, size / n * ARCMINUTE)
-    l = np.hypot(l_axis, l_axis[:, np.newaxis])
-    used = (l > 0) & (l < 0.1 * l.max())  # the sampling between pixels damps smaller scales
+    wave = np.hypot(l_axis, l_axis[:, np.newaxis])
+    used = (wave > 0) & (wave < 0.1 * wave.max())  # the sampling between pixels damps smaller scales
     area = (size * ARCMINUTE) ** 2
     worst = 0.0
-    power = 1e-9 * (l[used] / 1000.0) ** -1.2
+    power = 1e-9 * (wave[used] / 1000.0) ** -1.2
     for image in (np.abs(np.fft.fft2(kappa)) ** 2, np.abs(np.fft.fft2(g1 + 1j * g2)) ** 2):
         ratio = image[used] * (size / n * ARCMINUTE) ** 4 / area / power
         worst = max(worst, abs(float((ratio.mean() - 1.0) / math.sqrt(2.0 / ratio.size))))

@@ -15,12 +15,22 @@ from clmassmod.validate.reference import Background, relative
 
 # CCL 3.3 for the lab's cosmology (Eisenstein & Hu 1998, halofit of Takahashi et al. 2012), Mpc3 at k in 1/Mpc
 _K = np.array([0.031072, 0.097686, 0.30711, 0.96549, 3.0353, 9.5425])
-_NONLINEAR = {0.0: [38510, 11029, 2474.5, 793.89, 142.46, 13.907], 0.5: [23188, 6403, 1195.9, 333.88, 64.741, 6.3567]}
+_NONLINEAR = {
+    0.0: [38510, 11029, 2474.5, 793.89, 142.46, 13.907],
+    0.5: [23188, 6403, 1195.9, 333.88, 64.741, 6.3567],
+}
 # CCL: convergence spectrum before a plane at z = 1, at multipoles
-_ELL, _PLANE = np.array([300, 687.91, 1577.4, 3617.1, 8294, 19019, 43610, 1e+05]), np.array([1.6908e-09, 6.089e-10, 2.2169e-10, 6.5123e-11, 1.4172e-11, 2.4363e-12, 3.7118e-13, 5.3997e-14])
+_ELL, _PLANE = (
+    np.array([300, 687.91, 1577.4, 3617.1, 8294, 19019, 43610, 1e05]),
+    np.array([1.6908e-09, 6.089e-10, 2.2169e-10, 6.5123e-11, 1.4172e-11, 2.4363e-12, 3.7118e-13, 5.3997e-14]),
+)
 
 
-@check(2e-4, reason="trapezoid in 20,000 wave numbers", source="sigma8 itself: top-hat variance of P(k) in 8 Mpc/h")
+@check(
+    2e-4,
+    reason="trapezoid in 20,000 wave numbers",
+    source="sigma8 itself: top-hat variance of P(k) in 8 Mpc/h",
+)
 def power_normalisation(lab: Lab) -> float:
     """The linear power spectrum has the configured sigma8, in units of comoving Mpc."""
     k = np.geomspace(1e-5, 1e2, 20_001)
@@ -31,7 +41,9 @@ def power_normalisation(lab: Lab) -> float:
     return relative(math.sqrt(variance), PARAMETERS["sigma8"])
 
 
-@check(1e-4, reason="digits of colossus' tables", source="D ~ H(a) int da / (a H)^3 by scipy quad (Heath 1977)")
+@check(
+    1e-4, reason="digits of colossus' tables", source="D ~ H(a) int da / (a H)^3 by scipy quad (Heath 1977)"
+)
 def growth(lab: Lab) -> float:
     """Linear growth factor, 1 today, as the tables interpolate it."""
     from scipy.integrate import quad
@@ -42,7 +54,7 @@ def growth(lab: Lab) -> float:
         def integrand(a: float) -> float:
             return float((a * background.expansion(1.0 / a - 1.0)) ** -3)
 
-        return background.expansion(z) * quad(integrand, 0.0, 1.0 / (1.0 + z), epsrel=1e-10)[0]
+        return background.expansion(z) * float(quad(integrand, 0.0, 1.0 / (1.0 + z), epsrel=1e-10)[0])
 
     z = (0.137, 0.3, 0.62, 1.8)
     return relative(lab.tables.growth(np.array(z)), [unscaled(v) / unscaled(0.0) for v in z])
@@ -97,12 +109,16 @@ def two_halo_term(lab: Lab) -> float:
     integrand = k**2 * structure.linear_power_mpc3(lab.cosmology, k) * damped / (2.0 * np.pi)
     unit = (float(structure.growth(lab.cosmology, z)) * (1.0 + z)) ** 2 * mean
     got = lab.tables.two_halo(radius, z)
-    want = [[unit * np.trapezoid(integrand * bessel(k * r * (1.0 + z)), ln_k) for r in radius]
-            for bessel in (j0, lambda x: jv(2, x))]  # fmt: skip
+    want = [
+        [unit * np.trapezoid(integrand * bessel(k * r * (1.0 + z)), ln_k) for r in radius]
+        for bessel in (j0, lambda x: jv(2, x))
+    ]
     return relative([got.sigma, got.delta_sigma], want)
 
 
-@check(2e-3, reason="interpolated spectra on both sides", source="values of CCL 3.3, weak lensing before z = 1")
+@check(
+    2e-3, reason="interpolated spectra on both sides", source="values of CCL 3.3, weak lensing before z = 1"
+)
 def convergence_power(lab: Lab) -> float:
     """Convergence power spectrum before a source plane, by Limber's approximation."""
     return relative(lss.convergence_power(lab.cosmology, lss.power_table(lab.cosmology), _ELL, [1.0]), _PLANE)
@@ -125,7 +141,7 @@ _LARGEST = "largest error over the largest value"
 
 
 @check(1e-7, quantity=_LARGEST, reason="Bessel functions to 1e-8", source="mean of scipy's J2 over each ring")
-def annulus_means(lab: Lab) -> float:  # noqa: ARG001
+def annulus_means(lab: Lab) -> float:
     """Filter of a ring in the covariance of structure, and its series where terms cancel."""
     ell = np.geomspace(10.0, 1e5, 60)
     want = _ring_means(ell, _RINGS)
@@ -133,14 +149,20 @@ def annulus_means(lab: Lab) -> float:  # noqa: ARG001
 
 
 @check(1e-5, quantity=_LARGEST, reason="stated by the function", source="mean of scipy's J2 over each ring")
-def tabulated_annulus_means(lab: Lab) -> float:  # noqa: ARG001
+def tabulated_annulus_means(lab: Lab) -> float:
     """The fast filter that fits use, where ell times the radius is below 100."""
     ell = np.geomspace(10.0, 100.0 / _RINGS[-1], 60)
     want = _ring_means(ell, _RINGS)
-    return float(np.abs(tabulated_annulus_filter(ell, _RINGS[:-1], _RINGS[1:]) - want).max() / np.abs(want).max())
+    return float(
+        np.abs(tabulated_annulus_filter(ell, _RINGS[:-1], _RINGS[1:]) - want).max() / np.abs(want).max()
+    )
 
 
-@check(2e-3, reason="the sum over 60,000 multipoles", source="1 / (2 pi) int ell P g_i g_j by scipy's Bessel functions")
+@check(
+    2e-3,
+    reason="the sum over 60,000 multipoles",
+    source="1 / (2 pi) int ell P g_i g_j by scipy's Bessel functions",
+)
 def structure_covariance(lab: Lab) -> float:
     """Covariance of the shears of rings by structure along the line of sight."""
     from scipy.special import j0, j1

@@ -1,4 +1,4 @@
-"""Checks of what surveys add: photometric redshifts, magnification, members, magnitudes, clustering, real noise."""
+"""Checks of what surveys add: photometric redshifts, magnification, members, clustering, real noise."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ _FOUR = "a chance of 6e-5 for a seed; the seed is fixed"
 _SMAIL = {"distribution": "smail", "alpha": 2.0, "beta": 1.5, "median_z": 1.0, "z_max": 5.0}
 
 
-@check(4.0, quantity=_ERRORS, reason=_FOUR, source="(z_p - z) / (1 + z) is normal about its bias; outliers uniform in their range")
+@check(
+    4.0,
+    quantity=_ERRORS,
+    reason=_FOUR,
+    source="(z_p - z) / (1 + z) is normal about its bias; outliers uniform in their range",
+)
 def photometric_redshifts(lab: Lab) -> float:
     """Bias, scatter and outliers of photometric redshifts, and true ones kept beside them."""
     photo = {"scatter": 0.05, "bias": 0.01, "outlier_fraction": 0.1, "outlier_z": [3.0, 4.0]}
@@ -33,7 +38,12 @@ def photometric_redshifts(lab: Lab) -> float:
     return float(np.abs(found).max())
 
 
-@check(4.0, quantity=_ERRORS, reason=_FOUR, source="mu^(2.5 s - 1) of Wright & Brainerd 2000, over rings, with Poisson errors")
+@check(
+    4.0,
+    quantity=_ERRORS,
+    reason=_FOUR,
+    source="mu^(2.5 s - 1) of Wright & Brainerd 2000, over rings, with Poisson errors",
+)
 def magnification(lab: Lab) -> float:
     """Number of galaxies behind the lens, from 0.4 to 2 Mpc, in twelve mocks."""
     edges = np.linspace(0.4, 2.0, 9)
@@ -49,7 +59,9 @@ def magnification(lab: Lab) -> float:
     return float(abs((counts - expected).sum() / math.sqrt(expected.sum())))
 
 
-@check(4.0, quantity=_ERRORS, reason=_FOUR, source="background density times f exp(1 - r / r_s), or f r_s / r")
+@check(
+    4.0, quantity=_ERRORS, reason=_FOUR, source="background density times f exp(1 - r / r_s), or f r_s / r"
+)
 def cluster_members(lab: Lab) -> float:
     """Members that an observer takes for background: their number from 0.3 to 1.5 Mpc, without shear."""
     edges = np.array([0.3, 0.6, 1.0, 1.5])
@@ -69,7 +81,12 @@ def cluster_members(lab: Lab) -> float:
     return worst
 
 
-@check(4.0, quantity=_ERRORS, reason=_FOUR, source="counts 10^(s m): mean of m - m_faint by its integral; noise linear in m")
+@check(
+    4.0,
+    quantity=_ERRORS,
+    reason=_FOUR,
+    source="counts 10^(s m): mean of m - m_faint by its integral; noise linear in m",
+)
 def magnitudes(lab: Lab) -> float:
     """Magnitudes follow the slope of the counts, and shape noise follows magnitude."""
     given = {"bright": 20.0, "faint": 25.0, "slope": 0.3, "shape_noise": [[20.0, 0.2], [25.0, 0.3]]}
@@ -80,12 +97,18 @@ def magnitudes(lab: Lab) -> float:
     mean = 25.0 + (5.0 * math.exp(-5.0 * k) / (1.0 - math.exp(-5.0 * k)) - 1.0 / k)
     sigma = 0.2 + 0.02 * (m - 20.0)
     found = [standard_errors(m, mean)]
-    found += [standard_errors(((getattr(noisy, e) - getattr(clean, e)) / sigma) ** 2, 1.0) for e in ("e1", "e2")]
+    found += [
+        standard_errors(((getattr(noisy, e) - getattr(clean, e)) / sigma) ** 2, 1.0) for e in ("e1", "e2")
+    ]
     return float(np.abs(found).max())
 
 
-@check(4.0, quantity=_ERRORS, reason=_FOUR,
-       source="Thomas process: pairs closer than t exceed chance by f n_m (1 - exp(-t^2 / 4 s^2)) a galaxy")  # fmt: skip
+@check(
+    4.0,
+    quantity=_ERRORS,
+    reason=_FOUR,
+    source="Thomas process: pairs closer than t exceed chance by f n_m (1 - exp(-t^2 / 4 s^2)) a galaxy",
+)
 def clustering(lab: Lab) -> float:
     """Galaxies in groups: density kept, and as many close pairs as the groups have."""
     from scipy.spatial import cKDTree
@@ -107,9 +130,14 @@ def clustering(lab: Lab) -> float:
     return max(abs(standard_errors(varied, expected)), abs(standard_errors(np.array(numbers), 1.0)))
 
 
-@check(4.0, quantity=_ERRORS, reason=_FOUR, source="the errors of the rows themselves: chi squared over rows and mocks")
+@check(
+    4.0,
+    quantity=_ERRORS,
+    reason=_FOUR,
+    source="the errors of the rows themselves: chi squared over rows and mocks",
+)
 def noise_of_a_real_profile(lab: Lab) -> float:
-    """A mock with the measured noise of a profile: the mean of a row's galaxies scatters by the row's error."""
+    """A mock with the measured noise of a profile: the mean of a row's galaxies has the row's error."""
     path = lab.folder / "noise.txt"
     rows = [(0.5, 0.03, 0.5, 0.27), (1.0, 0.02, 0.5, 0.27), (1.6, 0.015, 0.45, 0.22)]
     path.write_text("".join(f"{r} 0 {e} 0 0 {b} {b2} 1\n" for r, e, b, b2 in rows), encoding="utf-8")
@@ -125,7 +153,12 @@ def noise_of_a_real_profile(lab: Lab) -> float:
     return max(abs(standard_errors(pull, 0.0)), abs(standard_errors(pull**2, 1.0)))
 
 
-@check(4.0, quantity=_ERRORS, reason=_FOUR, source="sqrt(beam^2 + core^2) / xi in each component (Story et al. 2011)")
+@check(
+    4.0,
+    quantity=_ERRORS,
+    reason=_FOUR,
+    source="sqrt(beam^2 + core^2) / xi in each component (Story et al. 2011)",
+)
 def sz_centres(lab: Lab) -> float:
     """Offsets of SZ detections from beam, core and significance."""
     rng, halo = np.random.default_rng(6), HaloInfo("m", 0.5, "", {"xi": 8.0, "core_arcmin": 0.5})
@@ -134,7 +167,11 @@ def sz_centres(lab: Lab) -> float:
     return float(np.abs([standard_errors((drawn[:, i] / sigma) ** 2, 1.0) for i in (0, 1)]).max())
 
 
-@check(1e-8, reason="distances and constants to 1e-8", source="shears scale as the inverse of Sigma_crit: D_l beta of both redshifts")
+@check(
+    1e-8,
+    reason="distances and constants to 1e-8",
+    source="shears scale as the inverse of Sigma_crit: D_l beta of both redshifts",
+)
 def haloes_at_another_redshift(lab: Lab) -> float:
     """A halo that is placed at another redshift keeps its surface density in Mpc."""
     catalog = mock(lab, 2, density_per_arcmin2=30.0, rescale_z=0.5)
