@@ -17,6 +17,7 @@ extensions = [
     "numpydoc",
     "myst_parser",
     "keys",  # docs/ext: the configuration's keys, from the models that check them
+    "campaigns",  # docs/ext: the files of config/, by the words at their heads
     "commands",  # docs/ext: the subcommands, from the command line's parser
     "mathml",  # docs/ext: formulae as MathML, which browsers draw themselves
 ]
