@@ -13,6 +13,7 @@ import numpy as np
 from clmassmod.errors import ConfigError
 from clmassmod.records import Array, HaloFit
 
+LONGEST_LABEL = 200  # it names a file
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
@@ -199,8 +200,11 @@ def assign(profiles: Iterable[FittedProfile], function: BinFunction, source: str
 
 
 def _members(label: str, items: Any, known: Mapping[str, str], source: str) -> list[str]:
-    if not LABEL.fullmatch(label):
-        raise ConfigError(f"{source}: label {label!r} may hold letters, digits and . _ + - alone")
+    if not LABEL.fullmatch(label) or len(label) > LONGEST_LABEL:
+        raise ConfigError(
+            f"{source}: label {label[:80]!r} may hold letters, digits and . _ + - alone, "
+            f"at most {LONGEST_LABEL} of them"
+        )
     if isinstance(items, str) or not isinstance(items, Iterable):
         raise ConfigError(f"{source}: bin {label}: expected a list of profiles, locations or halo ids")
     ids = []

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from clmassmod.errors import TruthError
+from clmassmod.errors import ReaderError, TruthError
 from clmassmod.records import Array, HaloFit
 from clmassmod.registry import suggest
 
@@ -187,17 +187,18 @@ def _read_columns(path: Path, halo_id: str, mass: str) -> tuple[list[str], Array
 
 
 def _read_hdf5(path: Path, halo_id: str, mass: str) -> tuple[Any, Any, str]:
-    import h5py
+    from clmassmod.hdf5 import find, load, names, open_hdf5, text_of
 
     try:
-        with h5py.File(path) as file:
-            for name in (halo_id, mass):
-                if name not in file:
-                    raise TruthError(f"{path}: no column {name!r}{suggest(name, list(file))}")
-            unit = file[mass].attrs.get("unit", file[mass].attrs.get("units", ""))
-            return file[halo_id][()], file[mass][()], unit.decode() if isinstance(unit, bytes) else str(unit)
-    except OSError as error:
-        raise TruthError(f"{path}: cannot be read as HDF5 ({error}); is it complete?") from None
+        with open_hdf5(path) as file:
+            found = [find(file, name, path) for name in (halo_id, mass)]
+            for name, data in zip((halo_id, mass), found, strict=True):
+                if not hasattr(data, "shape"):
+                    raise TruthError(f"{path}: no column {name!r}{suggest(name, names(file))}")
+            unit = found[1].attrs.get("unit", found[1].attrs.get("units", ""))
+            return load(found[0], path), load(found[1], path), text_of(unit)
+    except ReaderError as error:
+        raise TruthError(f"{error}; is it complete?") from None
 
 
 def _read_table(path: Path, halo_id: str, mass: str) -> tuple[Any, Any, str]:

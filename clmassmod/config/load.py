@@ -16,6 +16,7 @@ from clmassmod.errors import ConfigError
 from clmassmod.registry import suggest
 
 M = TypeVar("M", bound=BaseModel)
+MOST_VALUES = 1_000_000  # in a configuration; a list of all haloes of a large simulation is shorter
 
 
 class _UniqueKeyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -50,7 +51,20 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
         raise ConfigError(f"{path}: not YAML: {text}") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: expected keys and values, found {type(data).__name__}")
+    if _values(data, {}) > MOST_VALUES:
+        raise ConfigError(f"{path}: more than {MOST_VALUES:,} values, by its aliases (&name, *name)")
     return data
+
+
+def _values(data: Any, known: dict[int, int]) -> int:
+    """Return how many values a mapping or list holds with its aliases written out, which are counted once."""
+    if not isinstance(data, dict | list):
+        return 1
+    if id(data) not in known:
+        known[id(data)] = MOST_VALUES + 1  # while it is counted: an alias of itself is without end
+        items = data.values() if isinstance(data, dict) else data
+        known[id(data)] = 1 + sum(_values(item, known) for item in items)
+    return known[id(data)]
 
 
 def build(model: type[M], data: Any, source: str = "configuration", prefix: str = "") -> M:

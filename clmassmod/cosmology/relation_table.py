@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from clmassmod.errors import ConfigError
+from clmassmod.errors import ConfigError, ReaderError
 from clmassmod.records import Array
 
 TABLE_SUFFIXES = (".csv", ".ecsv", ".h5", ".hdf5")
@@ -65,17 +65,18 @@ def _read_text(path: Path) -> tuple[Array, Array, Array]:
 
 
 def _read_hdf5(path: Path) -> tuple[Array, Array, Array]:
-    import h5py
+    from clmassmod.hdf5 import as_floats, columns, open_hdf5
 
     try:
-        with h5py.File(path) as file:
-            _check_columns(path, list(file))
-            columns = [np.asarray(file[name][()], dtype=float).ravel() for name in COLUMNS]
-    except OSError as error:
-        raise ConfigError(f"{path}: not a readable HDF5 file: {error}") from None
-    if len({len(column) for column in columns}) != 1:
+        with open_hdf5(path) as file:
+            there = columns(file, path)
+            _check_columns(path, list(there))
+            found = [as_floats(there[name], path) for name in COLUMNS]
+    except ReaderError as error:
+        raise ConfigError(str(error)) from None
+    if len({len(column) for column in found}) != 1:
         raise ConfigError(f"{path}: mass_msun, z and concentration must have one length")
-    return columns[0], columns[1], columns[2]
+    return found[0], found[1], found[2]
 
 
 def _check_columns(path: Path, names: list[str]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from clmassmod.errors import ReaderError
 from clmassmod.readers.common import missing_name, texts
-from clmassmod.readers.hdf5 import attribute, dataset, load, open_hdf5, scaled
+from clmassmod.readers.hdf5 import attribute, dataset, find, load, open_hdf5, scaled
 from clmassmod.records import Array
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Hdf5Images:
             )
         ids = texts(load(dataset(file, options.halo_id, path), path))
         parents = [""] * len(ids)
-        if options.parent_id is not None and options.parent_id in file:
+        if options.parent_id is not None and find(file, options.parent_id, path) is not None:
             parents = texts(load(dataset(file, options.parent_id, path), path))
         if not len(ids) == len(parents) == data.shape[0]:
             raise ReaderError(
@@ -77,9 +77,10 @@ class Hdf5Images:
         file = self._open(path)
         value = attribute((dataset(file, self.options.map, path), file), name)
         if value is None:
-            if not isinstance(file.get(name), h5py.Dataset):
+            data = find(file, name, path)
+            if not isinstance(data, h5py.Dataset):
                 raise missing_name(path, f"attribute or dataset (for {key})", name, [*file.attrs, *file])
-            value = load(file[name], path)
+            value = load(data, path)
         try:
             return np.asarray(value, dtype=float)
         except (TypeError, ValueError):

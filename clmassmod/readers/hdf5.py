@@ -1,4 +1,4 @@
-"""HDF5 files with errors that name file and dataset."""
+"""HDF5 files with errors that name file and dataset; ``clmassmod.hdf5`` says what is refused."""
 
 from __future__ import annotations
 
@@ -8,38 +8,18 @@ from typing import Any
 import h5py
 import numpy as np
 
-from clmassmod.errors import ReaderError
+from clmassmod.hdf5 import find, load, names, open_hdf5, text_of
 from clmassmod.readers.common import missing_name
 
-
-def open_hdf5(path: Path) -> h5py.File:
-    """Return the open file; it is not locked, so that jobs on a network file system share it."""
-    try:
-        return h5py.File(path, "r", locking=False)
-    except OSError as error:
-        reason = (
-            "no such file" if not path.exists() else f"not a whole HDF5 file ({' '.join(str(error).split())})"
-        )
-        raise ReaderError(f"{path}: {reason}") from None
+__all__ = ["attribute", "dataset", "find", "load", "open_hdf5", "scaled"]
 
 
 def dataset(file: h5py.Group, name: str, path: Path) -> h5py.Dataset:
-    """Return a dataset of the file."""
-    found = file.get(name)
+    """Return a dataset of the file; ReaderError where there is none, or one that cannot be read safely."""
+    found = find(file, name, path)
     if not isinstance(found, h5py.Dataset):
-        known: list[str] = []
-        file.visititems(lambda key, item: known.append(key) if isinstance(item, h5py.Dataset) else None)
-        raise missing_name(path, "dataset", name, known)
+        raise missing_name(path, "dataset", name, names(file))
     return found
-
-
-def load(data: h5py.Dataset, path: Path, selection: Any = ()) -> Any:
-    """Return values of a dataset; a file that was cut short gives ReaderError."""
-    try:
-        return data[selection]
-    except (OSError, RuntimeError) as error:
-        text = " ".join(str(error).split())
-        raise ReaderError(f"{path}: dataset {data.name!r} is truncated or damaged ({text})") from None
 
 
 def attribute(holders: tuple[Any, ...], name: str) -> Any:
@@ -47,7 +27,7 @@ def attribute(holders: tuple[Any, ...], name: str) -> Any:
     for holder in holders:
         if name in holder.attrs:
             value = holder.attrs[name]
-            return value.decode() if isinstance(value, bytes) else value
+            return text_of(value) if isinstance(value, bytes) else value
     return None
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from clmassmod.config import build
 from clmassmod.errors import ConfigError, ReaderError
+from clmassmod.hdf5 import columns, text_of
 from clmassmod.readers.columns import plain, suffix_unit
 from clmassmod.readers.fits import header_value, open_fits
 from clmassmod.readers.grid import GridOptions, Images
@@ -126,7 +127,7 @@ def _source_redshift(source: Any, stated: float | None, given: float | None) -> 
 def _names(path: Path, kind: Kind) -> dict[str, Any]:
     """Return the names of map, pixel, redshift and identifiers in an HDF5 file."""
     with open_hdf5(path) as file:
-        images = {k: v for k, v in file.items() if isinstance(v, h5py.Dataset) and v.ndim in (2, 3)}
+        images = {k: v for k, v in columns(file, path).items() if v.ndim in (2, 3)}
         named = [k for name in _MAPS[kind] for k in images if plain(k) == name]
         if not named and len(images) != 1:
             listed = ", ".join(images) or "none"
@@ -163,7 +164,7 @@ def _text_attribute(file: h5py.File, dataset: str, name: str) -> str:
     for holder in (file[dataset], file):
         if name in holder.attrs:
             value = holder.attrs[name]
-            return value.decode() if isinstance(value, bytes) else str(value)
+            return text_of(value)
     raise ReaderError(
         f"{file.filename}: the pixel's side has no unit; give pixel_unit=..., such as 'Mpc' or 'arcmin'"
     )

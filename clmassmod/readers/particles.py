@@ -24,7 +24,7 @@ from clmassmod.readers.common import (
     need_path,
     texts,
 )
-from clmassmod.readers.hdf5 import dataset, load, open_hdf5
+from clmassmod.readers.hdf5 import dataset, find, load, open_hdf5
 from clmassmod.readers.table import open_table
 from clmassmod.readers.units import parse_unit
 from clmassmod.records import Array, HaloInfo, LensingMap
@@ -81,9 +81,10 @@ class Reader:
     @cached_property
     def _header(self) -> dict[str, Any]:
         with open_hdf5(self._files[0]) as file:
-            if "Header" not in file:
+            group = find(file, "Header", self._files[0])
+            if group is None:
                 raise missing_name(self._files[0], "group", "Header", file)
-            header = dict(file["Header"].attrs)
+            header = dict(group.attrs)
         for key in ("Redshift", "MassTable"):
             if key not in header:
                 raise missing_name(self._files[0], "attribute of Header", key, header)

@@ -13,8 +13,10 @@ import h5py
 import numpy as np
 
 from clmassmod.errors import ReaderError
+from clmassmod.hdf5 import columns as hdf5_columns
+from clmassmod.hdf5 import find, load, open_hdf5, text_of
 from clmassmod.readers.common import missing_name
-from clmassmod.readers.hdf5 import attribute, load, open_hdf5, scaled
+from clmassmod.readers.hdf5 import attribute, scaled
 
 HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf")
 FITS_SUFFIXES = (".fits", ".fit", ".fits.gz")
@@ -107,7 +109,7 @@ def open_table(path: Path, group: str | None = None) -> Table:
 
 def _hdf5(path: Path, group: str | None) -> Table:
     file = open_hdf5(path)
-    holder = file if group is None else file.get(group)
+    holder = file if group is None else find(file, group, path)
     attributes = dict(file.attrs)
     if isinstance(holder, h5py.Dataset) and holder.dtype.names:  # a compound table
         values = load(holder, path)
@@ -117,10 +119,9 @@ def _hdf5(path: Path, group: str | None) -> Table:
     if not isinstance(holder, h5py.Group):
         raise missing_name(path, "group", str(group), list(file))
     columns = {}
-    for name, item in holder.items():
-        if isinstance(item, h5py.Dataset):
-            unit = next((item.attrs[key] for key in ("unit", "units") if key in item.attrs), None)
-            columns[name] = Column(name, path, item, None if unit is None else _text_of(unit))
+    for name, item in hdf5_columns(holder, path).items():
+        unit = next((item.attrs[key] for key in ("unit", "units") if key in item.attrs), None)
+        columns[name] = Column(name, path, item, None if unit is None else text_of(unit))
     return Table(path, columns, attributes | dict(holder.attrs))
 
 

@@ -18,7 +18,7 @@ from clmassmod.errors import ConfigError, TruthError
 from clmassmod.readers.common import open_reader
 from clmassmod.records import HaloInfo
 from clmassmod.registry import READERS
-from clmassmod.steps.layout import settle
+from clmassmod.steps.layout import remove_if_abandoned, settle
 from clmassmod.steps.lock import hold
 from clmassmod.steps.markers import stale_markers
 from clmassmod.steps.mend import damaged
@@ -92,6 +92,9 @@ def _freeze(campaign: Campaign, halos_text: str | None, tell: Callable[[str], No
     """Write what was prepared, and remove what does not belong to it."""
     for _, _, halo_files in campaign.halo_folders():
         settle(halo_files, campaign.digits)
+    for pattern in (".*.tmp", "markers/*/*/.*.tmp", "bins/.*.tmp", "*/*/.*.tmp"):
+        for path in campaign.folder.glob(pattern):
+            remove_if_abandoned(path)
     frozen = yaml.safe_dump(campaign.config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     if halos_text is not None:
         write_text_if_changed(campaign.halos_file, halos_text)

@@ -15,7 +15,7 @@ from typing import Any
 
 from clmassmod.errors import ClmassmodError, FitError, StoreError
 from clmassmod.records import HaloFit
-from clmassmod.steps.lock import is_running
+from clmassmod.steps.layout import remove_if_abandoned
 from clmassmod.steps.notebook import Session
 from clmassmod.store import load_fit, save_fit
 
@@ -104,10 +104,8 @@ def _valid(session: Session, folder: Path, halo_id: str) -> HaloFit | None:
 
 def _remove_leftovers(folder: Path) -> None:
     """Remove what processes that were killed had begun to write."""
-    for path in folder.glob(".*.h5.*.tmp"):
-        process = path.name.split(".")[-2]
-        if process.isdigit() and not is_running(int(process)):
-            path.unlink(missing_ok=True)
+    for path in folder.glob(".*.tmp"):
+        remove_if_abandoned(path)
 
 
 def _n_jobs(session: Session) -> int:

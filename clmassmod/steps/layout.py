@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from zlib import crc32
 
+from clmassmod.steps.lock import is_running
+
 FILES_PER_FOLDER = 1000
 RESULT = ".h5"
 FAILURE = ".failed.json"
@@ -79,10 +81,25 @@ def digits_of(folder: Path) -> int:
     return 0
 
 
+def remove_if_abandoned(entry: os.DirEntry[str] | Path) -> None:
+    """Remove a file under a temporary name whose writer does not live any more.
+
+    A writer on another host is taken for dead; its job then fails and is repeated.
+    """
+    if entry.name.startswith(".") and entry.name.endswith(".tmp"):
+        process = entry.name.split(".")[-2]
+        if process.isdigit() and not is_running(int(process)):
+            Path(entry).unlink(missing_ok=True)
+
+
 def settle(folder: Path, digits: int) -> int:
-    """Move files that lie as for another number of haloes to where they belong; return how many."""
+    """Move files that lie as for another number of haloes to where they belong; return how many.
+
+    What processes that were killed had begun to write is removed.
+    """
     moves = []
     for entry in entries(folder):
+        remove_if_abandoned(entry)
         suffix = next((s for s in (RESULT, FAILURE) if entry.name.endswith(s)), None)
         if suffix is not None and not entry.name.startswith("."):
             place = halo_file(folder, entry.name.removesuffix(suffix), digits, suffix)

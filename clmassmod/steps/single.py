@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+from h5py import h5f
 
 from clmassmod.errors import ConfigError, StoreError
 from clmassmod.posterior import Posterior
@@ -14,17 +15,17 @@ from clmassmod.records import HaloFit, ShearProfile, SourceCatalog
 from clmassmod.steps.halos import HaloFitter, Inputs, provenance_of
 from clmassmod.steps.paths import Campaign
 from clmassmod.store import load_catalog, load_fit, load_posterior, load_profile, save_fit
+from clmassmod.store.tree import verify
 
 
 def file_kind(path: Path | str) -> str:
     """Return what kind of result a file says that it holds; StoreError if it is none of ours."""
+    image = verify(Path(path))
     try:
-        with h5py.File(path, "r") as handle:
+        with h5py.File(h5f.open_file_image(image)) as handle:
             if "provenance" in handle.attrs:  # of a posterior
                 return str(json.loads(handle.attrs["provenance"])["kind"])
             return str(handle["provenance"].attrs["kind"])
-    except FileNotFoundError:
-        raise StoreError(f"{path}: no such file") from None
     except (OSError, KeyError, ValueError):
         raise StoreError(f"{path}: not a result file of clmassmod, or damaged") from None
 

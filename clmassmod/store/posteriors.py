@@ -20,7 +20,7 @@ from clmassmod import __version__
 from clmassmod.errors import StoreError
 from clmassmod.posterior import Marginal, Posterior, PosteriorGrid
 from clmassmod.store.origin import check_origin
-from clmassmod.store.tree import FORMAT_VERSION, USER_BLOCK, atomic_path, sign, verify
+from clmassmod.store.tree import FORMAT_VERSION, USER_BLOCK, atomic_path, check_group, sign, verify
 
 _KIND = "posterior"
 
@@ -146,7 +146,9 @@ def load_observed(path: Path | str) -> dict[str, np.ndarray]:
 
 
 def _open(path: Path | str, expected: Mapping[str, Any]) -> h5py.File:
-    handle = h5py.File(h5f.open_file_image(verify(Path(path))))
+    image = verify(Path(path))
+    handle = h5py.File(h5f.open_file_image(image))
+    check_group(handle, Path(path), len(image))
     head = json.loads(handle.attrs.get("provenance", "{}"))
     if head.get("kind") != _KIND:
         raise StoreError(f"{path}: holds a {head.get('kind')!r}, expected a {_KIND!r}")

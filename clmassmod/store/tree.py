@@ -23,7 +23,7 @@ from clmassmod import __version__
 from clmassmod.errors import StoreError
 
 FORMAT_VERSION = 1
-MAX_BYTES = 2**33  # no record is near this; a hostile file may claim to be
+MAX_DEPTH = 8  # of groups in groups
 USER_BLOCK = 512  # bytes of the user block, the least that HDF5 allows
 _MAGIC = b"clmassmod sha256 "
 Tree = Mapping[str, Any]
@@ -74,12 +74,15 @@ def sign(path: Path) -> None:
 def verify(path: Path) -> bytes:
     """Return the bytes of a signed file; StoreError if they are not what was written."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as handle:
+            ours = handle.read(len(_MAGIC)) == _MAGIC  # a user's file may be too large to be read whole
+            handle.seek(0)
+            content = handle.read() if ours else b""
     except FileNotFoundError:
         raise StoreError(f"{path}: no such file") from None
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror or error})") from None
-    if not content.startswith(_MAGIC):
+    if not ours:
         raise StoreError(f"{path}: empty, damaged or not written by clmassmod; remove it and run again")
     stored = content[len(_MAGIC) : len(_MAGIC) + 64].decode("ascii", "replace")
     if sha256(memoryview(content)[USER_BLOCK:]).hexdigest() != stored:
@@ -144,8 +147,9 @@ def read_tree(path: Path | str, kind: str) -> dict[str, Any]:
         names the file.
     """
     path = Path(path)
-    with h5py.File(h5f.open_file_image(verify(path))) as handle:
-        content = _read_group(handle, path)
+    image = verify(path)
+    with h5py.File(h5f.open_file_image(image)) as handle:
+        content = _read_group(handle, path, len(image))
     head = content.get("provenance")
     if not isinstance(head, dict):
         raise StoreError(f"{path}: HDF5, but not written by clmassmod")
@@ -158,18 +162,44 @@ def read_tree(path: Path | str, kind: str) -> dict[str, Any]:
     return content
 
 
-def _read_group(group: h5py.Group, path: Path) -> dict[str, Any]:
+def check_item(group: h5py.Group, name: str, path: Path, room: int, depth: int = 0) -> Any:
+    """Return a member of a group; StoreError for what no file of clmassmod holds, but a hostile one may.
+
+    Links of any kind, data that lie elsewhere, types that are objects or references, groups nested without
+    end, and arrays larger than the file (``room`` bytes), which compression or missing blocks can claim.
+    """
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise StoreError(f"{path}: {group.name}/{name} is a link, which no file of clmassmod has")
+    item = group[name]
+    if isinstance(item, h5py.Group):
+        if depth >= MAX_DEPTH:
+            raise StoreError(f"{path}: groups are nested deeper than in any record")
+        return item
+    if not isinstance(item, h5py.Dataset):
+        raise StoreError(f"{path}: {item.name} is no array")
+    if item.size is None or item.size * item.dtype.itemsize > room or item.is_virtual or item.external:
+        raise StoreError(f"{path}: {item.name} has shape {item.shape}, larger than the file")
+    if item.dtype.kind not in "biufS" and not h5py.check_string_dtype(item.dtype):
+        raise StoreError(f"{path}: {item.name} holds {item.dtype}, not numbers or text")
+    return item
+
+
+def check_group(group: h5py.Group, path: Path, room: int, depth: int = 0) -> None:
+    """Apply ``check_item`` to all that a group holds, before any of it is read."""
+    for name in group:
+        item = check_item(group, name, path, room, depth)
+        if isinstance(item, h5py.Group):
+            check_group(item, path, room, depth + 1)
+
+
+def _read_group(group: h5py.Group, path: Path, room: int, depth: int = 0) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for name, value in group.attrs.items():
         tree[name] = value.item() if isinstance(value, np.generic) else value
     for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise StoreError(f"{path}: {group.name}/{name} is a link, which no file of clmassmod has")
-        item = group[name]
+        item = check_item(group, name, path, room, depth)
         if isinstance(item, h5py.Group):
-            tree[name] = _read_group(item, path)
-        elif item.size * item.dtype.itemsize > MAX_BYTES or item.is_virtual or item.external:
-            raise StoreError(f"{path}: {item.name} has shape {item.shape}, larger than any record")
+            tree[name] = _read_group(item, path, room, depth + 1)
         elif h5py.check_string_dtype(item.dtype):
             tree[name] = np.asarray(item.asstr()[()], dtype=str)
         else:

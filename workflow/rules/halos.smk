@@ -44,7 +44,7 @@ rule mock:
         "Mock of {wildcards.shard}, survey {wildcards.survey}"
     shell:
         "clmassmod mock --campaign {params.campaign:q} --survey {wildcards.survey:q}"
-        " --shard {wildcards.shard:q} > {log:q} 2>&1"
+        " --shard={wildcards.shard:q} > {log:q} 2>&1"
 
 
 rule fit:
@@ -68,4 +68,4 @@ rule fit:
         "Fit of {wildcards.shard}, analysis {wildcards.analysis}"
     shell:
         "clmassmod fit --campaign {params.campaign:q} --analysis {wildcards.analysis:q}"
-        " --shard {wildcards.shard:q} > {log:q} 2>&1"
+        " --shard={wildcards.shard:q} > {log:q} 2>&1"
