@@ -9,9 +9,14 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 
+LONGEST_NAME = 200  # a file's name may have 255 bytes, and endings are appended to it
+
+
 def _name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", text):
         raise ValueError("a name holds letters, digits and . _ + - alone, and starts with a letter or digit")
+    if len(text) > LONGEST_NAME:
+        raise ValueError(f"a name of {len(text)} characters cannot name a file; use at most {LONGEST_NAME}")
     return text
 
 
