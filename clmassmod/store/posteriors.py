@@ -19,8 +19,9 @@ from h5py import h5f
 from clmassmod import __version__
 from clmassmod.errors import StoreError
 from clmassmod.posterior import Marginal, Posterior, PosteriorGrid
+from clmassmod.store.encode import USER_BLOCK
 from clmassmod.store.origin import check_origin
-from clmassmod.store.tree import FORMAT_VERSION, USER_BLOCK, atomic_path, check_group, sign, verify
+from clmassmod.store.tree import FORMAT_VERSION, atomic_path, check_group, sign, verify
 
 _KIND = "posterior"
 

@@ -21,12 +21,12 @@ from h5py import h5f
 
 from clmassmod import __version__
 from clmassmod.errors import StoreError
+from clmassmod.store import encode
+from clmassmod.store.encode import USER_BLOCK, Tree
 
 FORMAT_VERSION = 1
 MAX_DEPTH = 8  # of groups in groups
-USER_BLOCK = 512  # bytes of the user block, the least that HDF5 allows
 _MAGIC = b"clmassmod sha256 "
-Tree = Mapping[str, Any]
 
 
 @contextmanager
@@ -68,7 +68,11 @@ def sign(path: Path) -> None:
         handle.seek(USER_BLOCK)
         digest = file_digest(handle, "sha256").hexdigest()
         handle.seek(0)
-        handle.write(_MAGIC + digest.encode() + b"\n")
+        handle.write(_signature(digest))
+
+
+def _signature(digest: str) -> bytes:
+    return _MAGIC + digest.encode() + b"\n"
 
 
 def verify(path: Path) -> bytes:
@@ -92,13 +96,6 @@ def verify(path: Path) -> bytes:
     return content
 
 
-def _as_array(value: Any) -> np.ndarray:
-    array = np.asarray(value)
-    if array.dtype.kind in "biufU":
-        return array
-    raise StoreError(f"a value of type {type(value).__name__} cannot be stored")
-
-
 def write_tree(path: Path | str, kind: str, tree: Tree, provenance: Mapping[str, Any]) -> None:
     """Write ``tree`` as a file of the given kind.
 
@@ -114,27 +111,15 @@ def write_tree(path: Path | str, kind: str, tree: Tree, provenance: Mapping[str,
         Configuration hash, seed and the like; package and format version are added.
     """
     head = {"kind": kind, "format_version": FORMAT_VERSION, "package_version": __version__, **provenance}
+    whole = {**tree, "provenance": head}
     with atomic_path(path) as temporary:
-        with h5py.File(temporary, "w", userblock_size=USER_BLOCK) as handle:
-            _write_group(handle, {**tree, "provenance": head})
-        sign(temporary)
-
-
-def _write_group(group: h5py.Group, tree: Tree) -> None:
-    for name in sorted(tree):
-        value = tree[name]
-        if value is None:
-            continue
-        if isinstance(value, Mapping):
-            _write_group(group.create_group(name), value)
-            continue
-        array = _as_array(value)
-        if array.ndim == 0:
-            group.attrs[name] = array.item() if array.dtype.kind == "U" else array[()]
-        elif array.dtype.kind == "U":
-            group.create_dataset(name, data=array.astype(object), dtype=h5py.string_dtype())
+        if encode.size(whole) < encode.IN_MEMORY:
+            image = encode.file_image(whole)
+            signature = _signature(sha256(image).hexdigest())
+            temporary.write_bytes(signature.ljust(USER_BLOCK, b"\0") + image)
         else:
-            group.create_dataset(name, data=array)
+            encode.write_file(temporary, whole)
+            sign(temporary)
 
 
 def read_tree(path: Path | str, kind: str) -> dict[str, Any]:

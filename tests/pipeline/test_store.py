@@ -1,8 +1,10 @@
 """Result files are whole or not there, verified when read, and equal bytes for equal content."""
 
+import h5py
 import numpy as np
 import pytest
 
+import clmassmod
 from clmassmod.errors import StoreError
 from clmassmod.posterior import Posterior, from_grid
 from clmassmod.records import HaloFit, HaloInfo, ShearProfile, SourceCatalog
@@ -235,3 +237,40 @@ def test_damaged_posterior_is_refused(tmp_path):
     path.write_bytes(first[:-10])
     with pytest.raises(StoreError, match=r"p\.nc: truncated or damaged"):
         load_posterior(path)
+
+
+def by_high_level(group, tree):
+    for name in sorted(tree):
+        value = tree[name]
+        if isinstance(value, dict):
+            by_high_level(group.create_group(name), value)
+        elif np.ndim(value) == 0:
+            group.attrs[name] = value
+        elif np.asarray(value).dtype.kind == "U":
+            group.create_dataset(name, data=np.asarray(value).astype(object), dtype=h5py.string_dtype())
+        else:
+            group.create_dataset(name, data=value)
+
+
+@pytest.mark.parametrize("n_rows", [3, 20_000])
+def test_files_are_those_of_the_high_level_interface_byte_for_byte(tmp_path, n_rows):
+    """Small files are made in memory and large ones on disk, both by HDF5's low-level calls."""
+    tree = {
+        "numbers": {"whole": 3, "real": -0.5, "single": np.float32(3), "yes": True, "σ": 2.0},
+        "text": {"name": "Größe", "empty": "", "list": np.array(["a", "ß", ""]), "none": np.array([], str)},
+        "arrays": {
+            "rows": np.arange(150.0 * n_rows).reshape(n_rows, 150),
+            "columns": np.asfortranarray(np.arange(12.0).reshape(3, 4)),
+            "every other": np.arange(10)[::2],
+            "flags": np.array([True, False]),
+            "empty": np.zeros(0),
+            "Σ": {},
+        },
+        "many": {f"attribute{i:02d}": float(i) for i in range(40)},
+    }
+    write_tree(tmp_path / "ours.h5", "test", tree, {"seed": 7})
+    head = {"kind": "test", "format_version": 1, "package_version": clmassmod.__version__, "seed": 7}
+    with h5py.File(tmp_path / "theirs.h5", "w", userblock_size=512) as file:
+        by_high_level(file, {**tree, "provenance": head})
+    sign(tmp_path / "theirs.h5")
+    assert (tmp_path / "ours.h5").read_bytes() == (tmp_path / "theirs.h5").read_bytes()
