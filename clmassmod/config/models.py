@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
@@ -256,7 +256,10 @@ class CampaignConfig(Model):
     ensemble: Ensemble = Ensemble()
     compare: Compare = Compare()
     report: Report = Report()
-    halos_per_job: int = Field(1, ge=1, description="haloes of one job; still one file a halo")
+    halos_per_job: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto",
+        description="haloes of a job, still one file a halo; auto: 1, or a hundredth of more than 250",
+    )
     allow_missing: int = Field(0, ge=0, description="go on with so many failed haloes")
 
     def simulation_of(self, survey: str | None) -> Simulation:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -19,6 +17,7 @@ from clmassmod.readers.common import open_reader
 from clmassmod.records import HaloInfo
 from clmassmod.registry import READERS
 from clmassmod.steps.layout import remove_if_abandoned, settle
+from clmassmod.steps.listing import halos_csv, ids_of, shard_size, shard_starts
 from clmassmod.steps.lock import hold
 from clmassmod.steps.markers import stale_markers
 from clmassmod.steps.mend import damaged
@@ -27,7 +26,7 @@ from clmassmod.steps.sources import check_plugins, files_in, fingerprint, resolv
 from clmassmod.store import write_text_if_changed
 
 RESULTS = Path("results")
-_LISTED = {"counts", "z_range", "halos_hash", "halo_ids", "kind"}  # what listing the haloes finds
+_LISTED = {"counts", "z_range", "halos_hash", "n_halos", "kind"}  # what listing the haloes finds
 
 
 def prepare(
@@ -75,20 +74,21 @@ def prepare(
     exclusive = exclusive and not dry_run
     if exclusive and folder.is_dir():  # what is refused below leaves no new folder
         hold(folder)
-    state, halos_text = _state(checked, folder, source)
+    state, listing = _state(checked, folder, source)
     _check_kind(checked, state["kind"], source)
     if checked.truth is not None:
-        state["truth"] = _check_truth(checked, state, _old_state(folder).get("truth"), source)
-    campaign = Campaign(folder, checked, state)
+        known = _old_state(folder).get("truth")
+        state["truth"] = _check_truth(checked, state, ids_of(listing), known, source)
+    campaign = Campaign(folder, checked, state, listing=listing)
     campaign = replace(campaign, stale=frozenset(str(m) for m in stale_markers(campaign)))
     if exclusive:
         hold(folder)
     if not dry_run:
-        _freeze(campaign, halos_text, tell)
+        _freeze(campaign, tell)
     return campaign
 
 
-def _freeze(campaign: Campaign, halos_text: str | None, tell: Callable[[str], None] | None) -> None:
+def _freeze(campaign: Campaign, tell: Callable[[str], None] | None) -> None:
     """Write what was prepared, and remove what does not belong to it."""
     for _, _, halo_files in campaign.halo_folders():
         settle(halo_files, campaign.digits)
@@ -96,8 +96,7 @@ def _freeze(campaign: Campaign, halos_text: str | None, tell: Callable[[str], No
         for path in campaign.folder.glob(pattern):
             remove_if_abandoned(path)
     frozen = yaml.safe_dump(campaign.config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    if halos_text is not None:
-        write_text_if_changed(campaign.halos_file, halos_text)
+    write_text_if_changed(campaign.halos_file, campaign.listing)
     write_text_if_changed(campaign.folder / "config.yaml", frozen)
     write_text_if_changed(campaign.folder / "campaign.json", json.dumps(campaign.state, sort_keys=True))
     for marker in campaign.stale:
@@ -108,8 +107,8 @@ def _freeze(campaign: Campaign, halos_text: str | None, tell: Callable[[str], No
             tell(f"{why.partition('; ')[0]}; it is made again")
 
 
-def _state(config: CampaignConfig, folder: Path, source: str) -> tuple[dict[str, Any], str | None]:
-    """Return what was found outside, and the list of haloes if it had to be made anew."""
+def _state(config: CampaignConfig, folder: Path, source: str) -> tuple[dict[str, Any], str]:
+    """Return what was found outside, and the list of haloes, which is made anew where it has to be."""
     old = _old_state(folder)
     prints = {
         p: fingerprint(p, old.get("fingerprints", {}).get(p))
@@ -125,24 +124,35 @@ def _state(config: CampaignConfig, folder: Path, source: str) -> tuple[dict[str,
         [simulation.model_dump(), config.cosmology.model_dump(), seed, outside, *([own] if own else [])]
     )
     state: dict[str, Any] = {"fingerprints": prints, "listing": listing}
-    text = None
-    if old.get("listing") == listing and _list_is_whole(folder / "halos.csv", old):
+    text = _listed(folder, old) if old.get("listing") == listing else ""
+    if text:
         state |= {k: old[k] for k in _LISTED}
     else:
         halos, counts, kind = _list_halos(config, source)
-        text = _halos_csv(halos)
+        text = halos_csv(halos)
         state |= {
             "counts": counts,
             "kind": kind,
             "z_range": [min(h.z for h in halos), max(h.z for h in halos)],
             "halos_hash": content_hash(text),
-            "halo_ids": [h.halo_id for h in halos],
+            "n_halos": len(halos),
         }
-    state["shards"] = shard_names(state["halo_ids"], config.halos_per_job)
-    return state, text
+    size = shard_size(config.halos_per_job, state["n_halos"])
+    return state | {"shard_size": size, "shard_starts": shard_starts(text, size)}, text
 
 
-def _check_truth(config: CampaignConfig, state: dict[str, Any], known: str | None, source: str) -> str:
+def _listed(folder: Path, old: dict[str, Any]) -> str:
+    """Return the list of haloes that was made before; empty if it is not what it was."""
+    with suppress(OSError, UnicodeDecodeError):
+        text = (folder / "halos.csv").read_text(encoding="utf-8")
+        if content_hash(text) == old["halos_hash"]:
+            return text
+    return ""
+
+
+def _check_truth(
+    config: CampaignConfig, state: dict[str, Any], halo_ids: list[str], known: str | None, source: str
+) -> str:
     """Refuse a truth table that `compare` could not use, hours before it would; nothing of it is kept."""
     truth = config.truth
     assert truth is not None
@@ -151,20 +161,20 @@ def _check_truth(config: CampaignConfig, state: dict[str, Any], known: str | Non
     key = content_hash([truth.model_dump(), prints, state["halos_hash"]])
     if key != known:
         masses = read_truth_of(config)
-        wrong = [h for h in state["halo_ids"] if h in getattr(masses, "bad", {})]
+        wrong = [h for h in halo_ids if h in getattr(masses, "bad", {})]
         if wrong:
             raise TruthError(
                 f"{source}: truth: {path}: the true mass of {wrong[0]!r}, {masses.bad[wrong[0]]:g}, is no "
-                f"positive number ({len(wrong)} of {len(state['halo_ids'])} haloes); correct or drop it"
+                f"positive number ({len(wrong)} of {len(halo_ids)} haloes); correct or drop it"
             )
-        missing = [h for h in state["halo_ids"] if h not in masses]
+        missing = [h for h in halo_ids if h not in masses]
         if missing and not truth.allow_missing:
             named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
             raise TruthError(
                 f"{source}: truth: {path or 'the reader'} has no true mass of {len(missing)} of "
-                f"{len(state['halo_ids'])} haloes: {named}; complete it, or set truth.allow_missing: true"
+                f"{len(halo_ids)} haloes: {named}; complete it, or set truth.allow_missing: true"
             )
-        if len(missing) == len(state["halo_ids"]):
+        if len(missing) == len(halo_ids):
             raise TruthError(f"{source}: truth: {path or 'the reader'} has a true mass of none of the haloes")
     return key
 
@@ -189,44 +199,6 @@ def read_truth_of(config: CampaignConfig) -> Any:
     )
 
 
-def shard_names(halo_ids: list[str], halos_per_job: int) -> list[str]:
-    """Return one name a shard: the halo's own where a shard is one halo."""
-    if halos_per_job == 1:
-        return list(halo_ids)
-    return [f"shard{i:05d}" for i in range(-(-len(halo_ids) // halos_per_job))]
-
-
-def shard_members(campaign: Campaign, shard: str) -> list[str]:
-    """Return the halo ids of a shard."""
-    try:
-        return list(campaign.members[shard])
-    except KeyError:
-        raise ConfigError(f"{campaign.root}: no shard or halo {shard!r}; see {campaign.halos_file}") from None
-
-
-def read_halos(campaign: Campaign, wanted: Iterable[str] | None = None) -> Iterator[HaloInfo]:
-    """Yield the haloes of a campaign, or just those wanted, in the campaign's order."""
-    names = None if wanted is None else set(wanted)
-    with campaign.halos_file.open(newline="", encoding="utf-8") as handle:
-        reader = csv.reader(handle)
-        extra_names = next(reader)[3:]
-        for halo_id, parent_id, z, *extra in reader:
-            if names is None or halo_id in names:
-                values = {k: float(v) for k, v in zip(extra_names, extra, strict=True)}
-                yield HaloInfo(halo_id, float(z), parent_id, MappingProxyType(values))
-
-
-def _halos_csv(halos: list[HaloInfo]) -> str:
-    extra = list(halos[0].extra)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["halo_id", "parent_id", "z", *extra])
-    for halo in halos:
-        values = [repr(float(halo.extra[k])) for k in extra]
-        writer.writerow([halo.halo_id, halo.parent_id, repr(float(halo.z)), *values])
-    return text.getvalue()
-
-
 def _old_state(folder: Path) -> dict[str, Any]:
     """Return what an earlier run found, or nothing where that is damaged."""
     try:
@@ -237,16 +209,6 @@ def _old_state(folder: Path) -> dict[str, Any]:
         isinstance(state, dict) and isinstance(state.get("fingerprints"), dict) and state.keys() >= _LISTED
     )
     return state if whole else {}
-
-
-def _list_is_whole(path: Path, old: dict[str, Any]) -> bool:
-    """Return whether a list of haloes is the one that an earlier run wrote."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return False
-    ids = [line.partition(",")[0] for line in text.splitlines()[1:]]
-    return bool(content_hash(text) == old["halos_hash"] and ids == old["halo_ids"])
 
 
 def _list_halos(config: CampaignConfig, source: str) -> tuple[list[HaloInfo], dict[str, int], str]:

@@ -36,7 +36,7 @@ def compare_campaigns(a: Campaign, b: Campaign, tolerance: float = 0.0) -> Diffe
     """
     found = Difference(a.root, b.root)
     found.rows += _configuration(a, b)
-    haloes = [set(c.state["halo_ids"]) for c in (a, b)]
+    haloes = [set(c.halo_ids) for c in (a, b)]
     found.rows += [Row("haloes", h, "", *only_one(h in haloes[0])) for h in sorted(haloes[0] ^ haloes[1])]
     found.compared.append(f"{len(haloes[0] & haloes[1])} haloes")
     for name in dict.fromkeys([*a.analyses, *b.analyses]):
@@ -88,7 +88,7 @@ def _fits(campaign: Campaign, analysis: str) -> dict[str, HaloFit]:
     if path.is_file():
         population = load_population(path)
         return {fit.halo_id: fit for fit in population.fits(map(str, population.halo_id))}
-    there = ((h, campaign.fit_file(analysis, h)) for h in campaign.state["halo_ids"])
+    there = ((h, campaign.fit_file(analysis, h)) for h in campaign.halo_ids)
     return {h: load_fit(path, h) for h, path in there if path.is_file()}
 
 

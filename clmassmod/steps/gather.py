@@ -60,8 +60,7 @@ def make_bins(campaign: Campaign, analysis: str, report: Callable[[str], None]) 
     guard = Guard(campaign, "bins", analysis)
     population, failed = gather_population(campaign, analysis)
     profiles = [
-        fitted_profile(fit, str(campaign.fit_file(analysis, fit.halo_id)))
-        for fit in population.fits(population.halo_id)
+        fitted_profile(fit, str(campaign.fit_file(analysis, fit.halo_id))) for fit in population.fits()
     ]
     usable = set(population.halo_id[population.status == "ok"])
     bins: dict[str, dict[str, Any]] = {ALL: _entry(ALL, [p.halo_id for p in profiles], usable)}

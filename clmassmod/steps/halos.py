@@ -1,38 +1,24 @@
-"""The steps of single haloes, mock and fit: a shard of haloes, one file each, nothing lost.
-
-Within a shard every halo whose file is valid is left alone. A halo that raises is recorded beside its
-would-be file and the others go on; what concerns the machine rather than the halo (disk full, memory)
-ends the job, which the workflow repeats.
-"""
+"""The steps of single haloes, mock and fit: what a job does for each halo of its shard."""
 
 from __future__ import annotations
 
 import json
-import traceback
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from clmassmod.errors import ClmassmodError, FitError, OutdatedError, StoreError
+from clmassmod.errors import FitError
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.readers.common import open_reader
 from clmassmod.records import HaloFit, HaloInfo, LensingMap, ShearProfile, SourceCatalog
 from clmassmod.steps import chain
-from clmassmod.steps.campaign import read_halos, shard_members
 from clmassmod.steps.guard import Guard
-from clmassmod.steps.markers import write_marker
 from clmassmod.steps.paths import Campaign
-from clmassmod.store import (
-    check_origin,
-    load_catalog,
-    load_fit,
-    read_tree,
-    save_catalog,
-    save_fit,
-    write_text,
-)
+from clmassmod.steps.population import save_population
+from clmassmod.steps.rows import Rows
+from clmassmod.steps.shards import run_shard
+from clmassmod.store import check_origin, load_catalog, load_fit, read_tree, save_catalog, save_fit
 from clmassmod.tables import Tables
 
 
@@ -86,10 +72,10 @@ def mock_shard(campaign: Campaign, survey: str, shard: str, report: Callable[[st
     def work(halo: HaloInfo) -> str:
         catalog = mock_halo(inputs, survey, halo)
         guard.check()
-        save_catalog(campaign.mock_file(survey, halo.halo_id), catalog, provenance)
+        save_catalog(campaign.mock_file(survey, halo.halo_id), catalog, provenance, flush=False)
         return "ok"
 
-    _run(guard, ("mocks", survey, shard, config_hash), valid, work, report)
+    run_shard(guard, shard, valid, work, report)
 
 
 def fit_shard(campaign: Campaign, analysis: str, shard: str, report: Callable[[str], None]) -> None:
@@ -99,17 +85,27 @@ def fit_shard(campaign: Campaign, analysis: str, shard: str, report: Callable[[s
     config_hash = campaign.hash("fit", analysis)
     provenance = provenance_of(campaign, config_hash)
     fitter = HaloFitter(inputs, analysis)
+    rows = Rows([h.halo_id for h in campaign.shard_halos(shard)]) if campaign.shard_size > 1 else None
+
+    def keep(fit: HaloFit) -> str:
+        if rows is not None:
+            rows.put(fit)
+        return fit.status
 
     def valid(halo_id: str) -> str:
-        return load_fit(campaign.fit_file(analysis, halo_id), halo_id, config_hash).status
+        return keep(load_fit(campaign.fit_file(analysis, halo_id), halo_id, config_hash))
 
     def work(halo: HaloInfo) -> str:
         fit = fitter.fit(halo)
         guard.check()
-        save_fit(campaign.fit_file(analysis, halo.halo_id), fit, provenance)
-        return fit.status
+        save_fit(campaign.fit_file(analysis, halo.halo_id), fit, provenance, flush=False)
+        return keep(fit)
 
-    _run(guard, ("fits", analysis, shard, config_hash), valid, work, report)
+    def finish(halo_ids: Sequence[str]) -> None:
+        if rows is not None and halo_ids:
+            save_population(campaign.shard_file(analysis, shard), rows.population(halo_ids), provenance)
+
+    run_shard(guard, shard, valid, work, report, finish)
 
 
 def mock_halo(inputs: Inputs, survey: str, halo: HaloInfo) -> SourceCatalog:
@@ -173,58 +169,3 @@ class HaloFitter:
 def provenance_of(campaign: Campaign, config_hash: str) -> dict[str, Any]:
     """Return what every result file says of its origin."""
     return chain.provenance(campaign.config.campaign, config_hash, campaign.config.seed)
-
-
-def _run(
-    guard: Guard,
-    job: tuple[str, str, str, str],
-    valid: Callable[[str], str],
-    work: Callable[[HaloInfo], str],
-    report: Callable[[str], None],
-) -> None:
-    campaign = guard.campaign
-    step, name, shard, config_hash = job
-    members = shard_members(campaign, shard)
-    states: dict[str, str] = {}
-    for halo_id in members:
-        with suppress(StoreError):
-            states[halo_id] = valid(halo_id)
-    for halo in read_halos(campaign, _without(members, states)):
-        guard.check()
-        with suppress(StoreError):  # made meanwhile, by a job of a run that was killed
-            states[halo.halo_id] = valid(halo.halo_id)
-            continue
-        record = campaign.failure_file(step, name, halo.halo_id)
-        try:
-            states[halo.halo_id] = work(halo)
-        except (OSError, MemoryError, OutdatedError):
-            raise  # the machine's fault, not the halo's: the workflow repeats the job
-        except Exception as error:
-            guard.check()  # nor is it the halo's fault when its file changes under the reader
-            states[halo.halo_id] = "failed"
-            # a result of an older configuration must not be taken for this one's
-            (record.parent / f"{halo.halo_id}.h5").unlink(missing_ok=True)
-            write_text(record, _failure(halo.halo_id, step, error, config_hash))
-            report(f"halo {halo.halo_id} failed: {_reason(error)}")
-        else:
-            record.unlink(missing_ok=True)
-    write_marker(campaign, step, name, shard, config_hash, {h: states[h] for h in members})
-
-
-def _without(members: Iterable[str], states: dict[str, str]) -> list[str]:
-    return [h for h in members if h not in states]
-
-
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, ClmassmodError) else f"{type(error).__name__}: {error}"
-
-
-def _failure(halo_id: str, step: str, error: Exception, config_hash: str) -> str:
-    content = {
-        "halo_id": halo_id,
-        "step": step,
-        "reason": _reason(error),
-        "traceback": "".join(traceback.format_exception(error)),
-        "config_hash": config_hash,
-    }
-    return json.dumps(content, indent=1, sort_keys=True)

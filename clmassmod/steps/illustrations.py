@@ -19,8 +19,8 @@ from clmassmod.records import HaloFit, LensingMap, SourceCatalog
 from clmassmod.report.binprofiles import MOST_STACKED, bin_profile
 from clmassmod.report.inputs import BinProfile, Scene
 from clmassmod.steps import chain
-from clmassmod.steps.campaign import read_halos
 from clmassmod.steps.halos import Inputs
+from clmassmod.steps.listing import read_halos
 from clmassmod.steps.paths import Campaign
 from clmassmod.steps.population import Population
 from clmassmod.store import load_catalog, load_fit
@@ -64,7 +64,7 @@ class Illustrations:
     def _record(self, halo_id: str) -> Any:
         """Return what the simulation holds of a halo; None if its files are no longer there."""
         try:
-            (halo,) = read_halos(self.campaign, [halo_id])
+            (halo,) = read_halos(self.campaign.halos_file, [halo_id])
             return self._inputs.read(halo)
         except (ClmassmodError, OSError):
             return None

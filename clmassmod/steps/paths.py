@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import Any
 
 from clmassmod.config import CampaignConfig, Model, content_hash, load_campaign
 from clmassmod.errors import ConfigError, StoreError
+from clmassmod.records import HaloInfo
 from clmassmod.registry import READERS
-from clmassmod.steps import layout
+from clmassmod.steps import layout, listing
 from clmassmod.steps.sources import portable
 from clmassmod.store.origin import check_origin
 from clmassmod.store.tree import FORMAT_VERSION
@@ -33,12 +34,15 @@ class Campaign:
         What was found when the campaign was prepared: fingerprints of input files, counts.
     stale : frozenset of str
         Markers of shards that did not hold when the campaign was prepared.
+    listing : str
+        What ``halos.csv`` says, where it may not be on disk yet.
     """
 
     folder: Path
     config: CampaignConfig
     state: dict[str, Any]
     stale: frozenset[str] = frozenset()
+    listing: str = field(default="", repr=False)
 
     @classmethod
     def open(cls, folder: Path | str) -> Campaign:
@@ -55,6 +59,8 @@ class Campaign:
             raise ConfigError(
                 f"{folder / 'campaign.json'}: damaged ({error}); remove it and run again"
             ) from None
+        if "shard_size" not in state:
+            raise ConfigError(f"{folder}: prepared by an older version; run snakemake again, or prepare it")
         return cls(folder, load_campaign(folder / "config.yaml"), state)
 
     @property
@@ -93,14 +99,33 @@ class Campaign:
         return [f"truth-{lo:.3g}-{hi:.3g}".replace("+", "") for lo, hi in pairwise(edges)]
 
     @property
+    def n_halos(self) -> int:
+        """How many haloes take part."""
+        return int(self.state["n_halos"])
+
+    @property
+    def shard_size(self) -> int:
+        """How many haloes a job takes; the last one may have fewer."""
+        return int(self.state["shard_size"])
+
+    @cached_property
+    def halo_ids(self) -> list[str]:
+        """The haloes that take part, in the simulation's order; jobs of single shards do without."""
+        return listing.ids_of(self.listing or self.halos_file.read_text(encoding="utf-8"))
+
+    @cached_property
     def shards(self) -> list[str]:
         """Names of the shards; a shard of one halo has the halo's name."""
-        return list(self.state["shards"])
+        return listing.shard_names(self.halo_ids, self.shard_size)
+
+    def shard_halos(self, shard: str) -> list[HaloInfo]:
+        """Return the haloes of a shard; ConfigError if there is no such shard."""
+        return listing.read_shard(self.halos_file, self.state, shard)
 
     @cached_property
     def members(self) -> dict[str, list[str]]:
         """Halo ids of each shard."""
-        ids, size = self.state["halo_ids"], self.config.halos_per_job
+        ids, size = self.halo_ids, self.shard_size
         return {shard: ids[i * size : (i + 1) * size] for i, shard in enumerate(self.shards)}
 
     def bins(self, analysis: str) -> list[str]:
@@ -125,13 +150,17 @@ class Campaign:
         """Digits of the sub-folders of haloes' files; the selection has no say, so that it moves no file."""
         return layout.digits_for(int(self.state["counts"]["in the simulation"]))
 
+    def halo_file(self, step: str, name: str, halo_id: str) -> Path:
+        """Return the file of one halo in `mocks` or `fits`."""
+        return layout.halo_file(self.folder / step / name, halo_id, self.digits)
+
     def mock_file(self, survey: str, halo_id: str) -> Path:
         """Catalogue of one halo."""
-        return layout.halo_file(self.folder / "mocks" / survey, halo_id, self.digits)
+        return self.halo_file("mocks", survey, halo_id)
 
     def fit_file(self, analysis: str, halo_id: str) -> Path:
         """Fit of one halo."""
-        return layout.halo_file(self.folder / "fits" / analysis, halo_id, self.digits)
+        return self.halo_file("fits", analysis, halo_id)
 
     def failure_file(self, step: str, name: str, halo_id: str) -> Path:
         """Return where a halo that raised in `mocks` or `fits` is recorded."""
@@ -150,6 +179,10 @@ class Campaign:
     def log_file(self, step: str, name: str, shard: str) -> Path:
         """Return the log of a shard of `mocks` or `fits`, as the rules name it."""
         return self.folder / "logs" / step / name / f"{shard}.log"
+
+    def shard_file(self, analysis: str, shard: str) -> Path:
+        """All fits of a shard in one file, for the gather."""
+        return self.folder / "markers" / "fits" / analysis / f"{shard}.h5"
 
     def bins_file(self, analysis: str) -> Path:
         """Members of each bin."""

@@ -19,8 +19,9 @@ from clmassmod.report.inputs import TRUE_MASS_BINNING, AnalysisResult, MatrixDes
 from clmassmod.steps.gather import posterior_origin
 from clmassmod.steps.illustrations import Illustrations
 from clmassmod.steps.paths import Campaign, read_bins
-from clmassmod.steps.population import Population, load_population
+from clmassmod.steps.population import load_population
 from clmassmod.steps.resources import resource_use
+from clmassmod.steps.rows import Population
 from clmassmod.store import load_fit, load_observed, load_posterior
 
 

@@ -48,7 +48,7 @@ def halo_states(campaign: Campaign, step: str, name: str, folder: Path) -> dict[
     Markers say it of finished shards. Files of shards under way are looked into, and those of another
     configuration do not count.
     """
-    ids = set(campaign.state["halo_ids"])
+    ids = set(campaign.halo_ids)
     there = {entry.name for entry in layout.entries(folder)}
     marked = {
         h: s
@@ -84,7 +84,7 @@ def _result(campaign: Campaign, step: str, name: str, halo_id: str) -> Path:
 
 def status_lines(campaign: Campaign, all_of_them: bool = False) -> list[str]:
     """Return the state of a campaign in lines for the terminal; ``all_of_them``: name every failure."""
-    total = len(campaign.state["halo_ids"])
+    total = campaign.n_halos
     who = running(campaign.folder)
     lines = [f"{campaign.root}: {total} haloes" + (f"; run by {who}" if who is not None else "")]
     unusable: list[str] = []
@@ -95,7 +95,7 @@ def status_lines(campaign: Campaign, all_of_them: bool = False) -> list[str]:
             f"  {step:5s} {name:20s} {n['ok']} done, {n['unusable']} unusable, {n['failed']} failed, "
             f"{total - len(states)} to do"
         )
-        unusable += [f"{name} {h}" for h in campaign.state["halo_ids"] if states.get(h) == "unusable"]
+        unusable += [f"{name} {h}" for h in campaign.halo_ids if states.get(h) == "unusable"]
     if unusable:
         more = f" and {len(unusable) - 3} more" if len(unusable) > 3 else ""
         lines.append(f"unusable, which needs no repeating: {', '.join(unusable[:3])}{more}")
@@ -143,7 +143,7 @@ def forget_failures(campaign: Campaign, halo_ids: Sequence[str], dry_run: bool =
     ConfigError
         Names a halo that the campaign does not have.
     """
-    unknown = sorted(set(halo_ids) - set(campaign.state["halo_ids"]))
+    unknown = sorted(set(halo_ids) - set(campaign.halo_ids))
     if unknown:
         raise ConfigError(f"{campaign.root}: no halo {', '.join(unknown)}; see {campaign.halos_file}")
     forgotten = [f for f in failures(campaign) if not halo_ids or f.halo_id in halo_ids]

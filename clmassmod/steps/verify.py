@@ -46,7 +46,7 @@ def _halo_files(
 ) -> Iterator[tuple[Path, Callable[[], Any]]]:
     load = load_catalog if step == "mocks" else load_fit
     wanted = campaign.hash(step.removesuffix("s"), name)
-    known = set(campaign.state["halo_ids"])
+    known = set(campaign.halo_ids)
     for text in layout.result_files(folder):
         path = Path(text)
         if path.stem in known:  # others are of a selection of before, and are left alone

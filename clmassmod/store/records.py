@@ -51,9 +51,11 @@ def _check_halo(path: Path | str, tree: Mapping[str, Any], halo_id: str | None) 
         raise StoreError(f"{path}: holds halo {found!r}, expected {halo_id!r}")
 
 
-def save_catalog(path: Path | str, catalog: SourceCatalog, provenance: Mapping[str, Any]) -> None:
-    """Write the catalogue of one halo."""
-    write_tree(path, "catalog", _record_tree(catalog), provenance)
+def save_catalog(
+    path: Path | str, catalog: SourceCatalog, provenance: Mapping[str, Any], *, flush: bool = True
+) -> None:
+    """Write the catalogue of one halo; ``flush`` as in ``write_tree``."""
+    write_tree(path, "catalog", _record_tree(catalog), provenance, flush=flush)
 
 
 def load_catalog(
@@ -93,12 +95,12 @@ def load_profile(path: Path | str, halo_id: str | None = None) -> ShearProfile:
     return profile_from_tree(tree)
 
 
-def save_fit(path: Path | str, fit: HaloFit, provenance: Mapping[str, Any]) -> None:
-    """Write the fit of one halo."""
+def save_fit(path: Path | str, fit: HaloFit, provenance: Mapping[str, Any], *, flush: bool = True) -> None:
+    """Write the fit of one halo; ``flush`` as in ``write_tree``."""
     tree = _record_tree(fit, skip=("profile", "metadata"))
     tree["profile"] = None if fit.profile is None else profile_tree(fit.profile)
     tree["metadata"] = json.dumps(dict(fit.metadata), sort_keys=True)
-    write_tree(path, "fit", tree, provenance)
+    write_tree(path, "fit", tree, provenance, flush=flush)
 
 
 def load_fit(path: Path | str, halo_id: str | None = None, config_hash: str | None = None) -> HaloFit:

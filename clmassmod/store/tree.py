@@ -9,8 +9,9 @@ reaches it. No time, host or path is stored: equal content gives equal bytes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from ctypes import CDLL
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
@@ -30,20 +31,50 @@ _MAGIC = b"clmassmod sha256 "
 
 
 @contextmanager
-def atomic_path(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary name beside ``path`` which becomes ``path`` if the block succeeds."""
+def atomic_path(path: Path | str, flush: bool = True) -> Iterator[Path]:
+    """Yield a temporary name beside ``path`` which becomes ``path`` if the block succeeds.
+
+    Without ``flush`` a power failure may leave an empty file, until ``sync_files`` has seen it.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        with temporary.open("rb") as handle:
-            os.fsync(handle.fileno())
+        if flush:
+            _sync(temporary)
         temporary.replace(path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+def sync_files(paths: Sequence[Path]) -> None:
+    """Wait until files that were written without flush are on the disk.
+
+    One call for their file system where the system has it: a thousand single ones take seconds.
+    """
+    if len(paths) > 1 and _sync_file_system(paths[0].parent):
+        return
+    for path in paths:
+        _sync(path)
+
+
+def _sync_file_system(folder: Path) -> bool:
+    function = getattr(CDLL(None), "syncfs", None)  # of Linux; Python has no name for it
+    if function is None:
+        return False
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        return bool(function(handle) == 0)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -88,15 +119,29 @@ def verify(path: Path) -> bytes:
         raise StoreError(f"{path}: cannot be read ({error.strerror or error})") from None
     if not ours:
         raise StoreError(f"{path}: empty, damaged or not written by clmassmod; remove it and run again")
-    stored = content[len(_MAGIC) : len(_MAGIC) + 64].decode("ascii", "replace")
-    if sha256(memoryview(content)[USER_BLOCK:]).hexdigest() != stored:
-        raise StoreError(
-            f"{path}: truncated or damaged, its checksum does not match; remove it and run again"
-        )
+    _compare(path, content[:USER_BLOCK], sha256(memoryview(content)[USER_BLOCK:]).hexdigest())
     return content
 
 
-def write_tree(path: Path | str, kind: str, tree: Tree, provenance: Mapping[str, Any]) -> None:
+def _check_digest(path: Path) -> None:
+    """Verify a file without holding it."""
+    with path.open("rb") as handle:
+        head = handle.read(USER_BLOCK)
+        _compare(path, head, file_digest(handle, "sha256").hexdigest())
+
+
+def _compare(path: Path, head: bytes, digest: str) -> None:
+    if not head.startswith(_MAGIC):
+        raise StoreError(f"{path}: empty, damaged or not written by clmassmod; remove it and run again")
+    if head[len(_MAGIC) : len(_MAGIC) + 64].decode("ascii", "replace") != digest:
+        raise StoreError(
+            f"{path}: truncated or damaged, its checksum does not match; remove it and run again"
+        )
+
+
+def write_tree(
+    path: Path | str, kind: str, tree: Tree, provenance: Mapping[str, Any], *, flush: bool = True
+) -> None:
     """Write ``tree`` as a file of the given kind.
 
     Parameters
@@ -109,10 +154,12 @@ def write_tree(path: Path | str, kind: str, tree: Tree, provenance: Mapping[str,
         Names to arrays, scalars, strings or further mappings; None is left out.
     provenance : mapping of scalars
         Configuration hash, seed and the like; package and format version are added.
+    flush : bool
+        Wait until the disk has it; else the caller does, with ``sync_files``.
     """
     head = {"kind": kind, "format_version": FORMAT_VERSION, "package_version": __version__, **provenance}
     whole = {**tree, "provenance": head}
-    with atomic_path(path) as temporary:
+    with atomic_path(path, flush) as temporary:
         if encode.size(whole) < encode.IN_MEMORY:
             image = encode.file_image(whole)
             signature = _signature(sha256(image).hexdigest())
@@ -131,20 +178,46 @@ def read_tree(path: Path | str, kind: str) -> dict[str, Any]:
         If the file is missing, truncated, foreign, damaged or of another kind or format; the message
         names the file.
     """
+    with open_tree(path, kind) as handle:
+        return read_group(handle, Path(path))
+
+
+@contextmanager
+def open_tree(path: Path | str, kind: str) -> Iterator[h5py.File]:
+    """Yield a verified file of a kind, open for reading; one too large to hold is hashed a piece at a time.
+
+    Raises
+    ------
+    StoreError
+        As ``read_tree``.
+    """
     path = Path(path)
-    image = verify(path)
-    with h5py.File(h5f.open_file_image(image)) as handle:
-        content = _read_group(handle, path, len(image))
-    head = content.get("provenance")
-    if not isinstance(head, dict):
-        raise StoreError(f"{path}: HDF5, but not written by clmassmod")
-    if head.get("format_version") != FORMAT_VERSION:
-        raise StoreError(
-            f"{path}: format version {head.get('format_version')}, this package reads {FORMAT_VERSION}"
-        )
-    if head.get("kind") != kind:
-        raise StoreError(f"{path}: holds a {head.get('kind')!r}, expected a {kind!r}")
-    return content
+    with _verified(path) as handle:
+        head: dict[str, Any] = {}
+        if "provenance" in handle:
+            head = dict(check_item(handle, "provenance", path, room_of(handle)).attrs)
+        if not head:
+            raise StoreError(f"{path}: HDF5, but not written by clmassmod")
+        if head.get("format_version") != FORMAT_VERSION:
+            raise StoreError(
+                f"{path}: format version {head.get('format_version')}, this package reads {FORMAT_VERSION}"
+            )
+        if head.get("kind") != kind:
+            raise StoreError(f"{path}: holds a {head.get('kind')!r}, expected a {kind!r}")
+        yield handle
+
+
+def _verified(path: Path) -> h5py.File:
+    with suppress(OSError):
+        if path.stat().st_size > encode.IN_MEMORY:
+            _check_digest(path)
+            return h5py.File(path, "r", locking=False)
+    return h5py.File(h5f.open_file_image(verify(path)))
+
+
+def room_of(handle: h5py.File) -> int:
+    """Return the bytes of an open file, which no array in it can exceed."""
+    return int(handle.id.get_filesize())
 
 
 def check_item(group: h5py.Group, name: str, path: Path, room: int, depth: int = 0) -> Any:
@@ -177,11 +250,20 @@ def check_group(group: h5py.Group, path: Path, room: int, depth: int = 0) -> Non
             check_group(item, path, room, depth + 1)
 
 
-def _read_group(group: h5py.Group, path: Path, room: int, depth: int = 0) -> dict[str, Any]:
+def read_group(group: h5py.Group, path: Path, leave: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what a group of a verified file holds, without the members to ``leave``."""
+    return _read_group(group, path, room_of(group.file), 0, leave)
+
+
+def _read_group(
+    group: h5py.Group, path: Path, room: int, depth: int, leave: Sequence[str] = ()
+) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for name, value in group.attrs.items():
         tree[name] = value.item() if isinstance(value, np.generic) else value
     for name in group:
+        if name in leave:
+            continue
         item = check_item(group, name, path, room, depth)
         if isinstance(item, h5py.Group):
             tree[name] = _read_group(item, path, room, depth + 1)

@@ -6,23 +6,11 @@ Prints a row of a Markdown table for each campaign; nothing is asserted.
 
 from __future__ import annotations
 
-import argparse
-import os
-import re
-import shutil
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-import yaml
 
 from clmassmod.cosmology import Cosmology
 from clmassmod.fitters.likelihood import LensModel

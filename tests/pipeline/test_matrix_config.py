@@ -156,7 +156,7 @@ def mocks(data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data["analyses"] |= {s: {**data["analyses"]["nfw"], "survey": s} for s in data["surveys"]}
     campaign = run(data, upto="fits")
-    ids = campaign.state["halo_ids"]
+    ids = campaign.halo_ids
     return {s: [load_catalog(campaign.mock_file(s, h), h) for h in ids] for s in data["surveys"]}
 
 
