@@ -1,6 +1,6 @@
 """What campaigns of 100 to 100,000 haloes cost: the workflow itself, run on tables that this script writes.
 
-Run: python tests/benchmarks/bench_scale.py [--haloes 100 1000 10000] [--maps 1000] [--cores 2] [--keep FOLDER]
+Run: python tests/benchmarks/bench_scale.py [--haloes 100 1000 10000] [--maps 1000]
 Prints a row of a Markdown table for each campaign; nothing is asserted.
 """
 
@@ -29,7 +29,7 @@ HEAD = (
 
 
 def write_profiles(path: Path, n: int) -> None:
-    """Write profiles of NFW haloes of concentration 4 and lognormal lensing masses, with their true masses."""
+    """Write profiles of NFW haloes of concentration 4 with lognormal lensing masses, and the true masses."""
     rng = np.random.default_rng(1)
     tables = Tables(build(Cosmology(**COSMOLOGY), z_range=(0.2, 0.6), structure=False))
     model = LensModel.build(tables, profile="nfw", concentration=4, mass_definitions=("200c",))
