@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
+_BLOCK = 4096  # haloes whose widths are found at once
+_CACHED = 64  # haloes whose likelihoods are interpolated at once
 _KEPT = 4_000_000  # values of one lattice that are kept
 _LATTICES = 16
 
@@ -19,18 +22,23 @@ LN_FLOOR = -80.0  # below a likelihood's maximum: zero for every purpose, and st
 
 def floored(ln_like: Array) -> Array:
     """Return ln L - max ln L (..., mass), not below the floor; -inf becomes the floor."""
-    top = np.max(ln_like, axis=-1, keepdims=True)
+    return _floor(np.array(ln_like, dtype=float))
+
+
+def _floor(ln_like: Array) -> Array:
+    """Do so in place, for the likelihoods of many haloes are large."""
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.maximum(ln_like - top, LN_FLOOR))
+        ln_like -= np.max(ln_like, axis=-1, keepdims=True)
+        return np.maximum(ln_like, LN_FLOOR, out=ln_like)
 
 
 class _Group:
-    """Haloes whose likelihoods are tabulated at the same masses."""
+    """Haloes whose likelihoods are tabulated at the same masses; the array is the group's own."""
 
     def __init__(self, rows: Rows, mass_msun: Array, ln_like: Array) -> None:
         self.rows = rows  # places in the table
         self.mass, self.ln_mass = mass_msun, np.log(mass_msun)
-        self.ln_like = floored(ln_like)
+        self.ln_like = _floor(ln_like)
         steps, ln_steps = np.diff(mass_msun), np.diff(self.ln_mass)
         # A likelihood on a linear grid is smooth in M, whose first steps are coarse in ln M.
         self.linear = bool(np.ptp(steps) / steps.mean() < np.ptp(ln_steps) / ln_steps.mean())
@@ -40,22 +48,42 @@ class _Group:
         even = bool(np.ptp(node_steps) < 1e-9 * node_steps.mean())
         self.step = float(node_steps.mean()) if even else None
 
+    def take(self, rows: Rows, places: Rows) -> _Group:
+        """Return some of the haloes, at other places of another table; a view where they are neighbours."""
+        part = copy(self)
+        part.rows = rows
+        neighbours = len(places) > 0 and bool(np.all(np.diff(places) == 1))
+        part.ln_like = self.ln_like[places[0] : places[-1] + 1] if neighbours else self.ln_like[places]
+        return part
+
     def widths(self) -> Array:
         """Return the integral of L / max L over ln M by that of the unit normal, (halo,)."""
-        like = np.exp(self.ln_like)
+        blocks = range(0, len(self.ln_like), _BLOCK)
+        return np.concatenate([self._widths(self.ln_like[i : i + _BLOCK]) for i in blocks])
+
+    def _widths(self, ln_like: Array) -> Array:
+        like = np.exp(ln_like)
         area = 0.5 * (like[:, 1:] + like[:, :-1]) @ np.diff(self.ln_mass)
         # A likelihood between two nodes is not resolved better than they are apart.
         peak = np.clip(np.argmax(like, axis=1), 1, len(self.ln_mass) - 1)
         return np.asarray(np.maximum(area / np.sqrt(2 * np.pi), 0.5 * np.diff(self.ln_mass)[peak - 1]))
 
-    def evaluate(self, ln_mass: Array) -> Array:
-        """Return ln L (halo, y) at ln masses (halo, y); the edge value beyond the edges."""
+    def evaluate(self, y: Array, reference: Array, out: Array) -> None:
+        """Put ln L (halo, y) at ln masses y + reference into the group's rows of a table's array.
+
+        Beyond the edges it is the edge value. A few haloes at a time, whose temporaries the cache holds.
+        """
+        for i in range(0, len(self.rows), _CACHED):
+            rows = self.rows[i : i + _CACHED]
+            out[rows] = self._evaluate(y[rows] + reference[rows, None], self.ln_like[i : i + _CACHED])
+
+    def _evaluate(self, ln_mass: Array, ln_like: Array) -> Array:
         x = np.clip(ln_mass, self.ln_mass[0], self.ln_mass[-1])
         if self.linear:
             x = np.exp(x) / self.scale
         left, weights, share = self._stencil(x)
-        flat = self.ln_like.ravel()
-        place = left + (np.arange(len(self.rows)) * len(self.node))[:, None]
+        flat = ln_like.ravel()
+        place = left + (np.arange(len(ln_like)) * len(self.node))[:, None]
         first = np.clip(left - 1, 0, len(self.node) - 4) - left
         place_first = place + first
         f = [flat.take(place_first + k) for k in range(4)]
@@ -137,12 +165,13 @@ class LikelihoodTable:
         y = np.broadcast_to(y, (len(self), np.shape(y)[-1]))
         out = np.empty(y.shape)
         for group in self._groups:
-            out[group.rows] = group.evaluate(y[group.rows] + self.reference[group.rows, None])
+            group.evaluate(y, self.reference, out)
         return out
 
     def __call__(self, y: Array) -> Array:
         """Return L / max L (halo, y)."""
-        return np.exp(self.ln_like(y))
+        found = self.ln_like(y)
+        return np.asarray(np.exp(found, out=found))
 
     def lattice(self, step: float, low: float, high: float) -> tuple[Array, Array | None]:
         """Return nodes y (y,) at multiples of a step from low to high, and L / max L (halo, y) there.
@@ -165,8 +194,14 @@ class LikelihoodTable:
 
     def take(self, rows: Rows) -> LikelihoodTable:
         """Return the table of the haloes ``rows`` (index,)."""
-        curves = []
-        for row in rows:
-            group = self._groups[self._group_of[row]]
-            curves.append((group.mass, group.ln_like[self._place_of[row]]))
-        return LikelihoodTable(curves, self.reference[rows])
+        part = copy(self)
+        part._tabulated, part._groups = {}, []
+        for name in ("reference", "width", "y_lo", "y_hi", "at_lo", "at_hi", "peak"):
+            setattr(part, name, getattr(self, name)[rows])
+        group_of, place_of = self._group_of[rows], self._place_of[rows]
+        part._group_of, part._place_of = np.empty_like(group_of), np.empty_like(place_of)
+        for number in np.unique(group_of):
+            inside = np.flatnonzero(group_of == number)
+            part._group_of[inside], part._place_of[inside] = len(part._groups), np.arange(len(inside))
+            part._groups.append(self._groups[number].take(inside, place_of[inside]))
+        return part

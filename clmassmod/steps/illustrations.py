@@ -22,7 +22,7 @@ from clmassmod.steps import chain
 from clmassmod.steps.halos import Inputs
 from clmassmod.steps.listing import read_halos
 from clmassmod.steps.paths import Campaign
-from clmassmod.steps.population import Population
+from clmassmod.steps.rows import Population
 from clmassmod.store import load_catalog, load_fit
 
 MOST_SCENES = 3  # examples with a map and a catalogue, which are the heavy pictures
