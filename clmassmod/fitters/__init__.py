@@ -2,5 +2,6 @@
 
 from clmassmod.fitters.options import check_options
 from clmassmod.fitters.result import ln_likelihood
+from clmassmod.fitters.summary import quantities
 
-__all__ = ["check_options", "ln_likelihood"]
+__all__ = ["check_options", "ln_likelihood", "quantities"]

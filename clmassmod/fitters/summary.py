@@ -57,6 +57,16 @@ def posterior_summary(mass_msun: Array, ln_like: Array, prior: MassPrior) -> dic
     return dict(zip(_POSTERIOR, (mean, *values), strict=True))
 
 
+def quantities(method: str) -> tuple[str, ...] | None:
+    """Return the names in the summaries of a fitter; None for one that is not of this package."""
+    if method not in ("scan", "curvefit", "nuts"):
+        return None
+    return (
+        "mass_ml_msun", "mass_err_msun", *_POSTERIOR, "snr", "chi2", "dof", "p_value", "n_bins",
+        "concentration_ml",
+    )  # fmt: skip
+
+
 def with_summary(fit: HaloFit, prior: MassPrior) -> HaloFit:
     """Return a fit with estimates from its likelihood, where a fitter of the user's gave none."""
     if fit.status != "ok" or fit.summary:

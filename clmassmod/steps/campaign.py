@@ -13,11 +13,11 @@ import yaml
 
 from clmassmod.config import CampaignConfig, content_hash, load_campaign
 from clmassmod.errors import ConfigError, TruthError
+from clmassmod.fitters import quantities
 from clmassmod.readers.common import open_reader
 from clmassmod.records import HaloInfo
-from clmassmod.registry import READERS
 from clmassmod.steps.layout import remove_if_abandoned, settle
-from clmassmod.steps.listing import halos_csv, ids_of, shard_size, shard_starts
+from clmassmod.steps.listing import extras_of, halos_csv, ids_of, shard_size, shard_starts
 from clmassmod.steps.lock import hold
 from clmassmod.steps.markers import stale_markers
 from clmassmod.steps.mend import damaged
@@ -76,6 +76,7 @@ def prepare(
         hold(folder)
     state, listing = _state(checked, folder, source)
     _check_kind(checked, state["kind"], source)
+    _check_quantities(checked, extras_of(listing), source)
     if checked.truth is not None:
         known = _old_state(folder).get("truth")
         state["truth"] = _check_truth(checked, state, ids_of(listing), known, source)
@@ -261,6 +262,18 @@ def _check_same_halos(config: CampaignConfig, reader: Any, source: str) -> None:
 def _identities(reader: Any) -> list[tuple[str, str, float, float | None]]:
     truth = reader.truth() if hasattr(reader, "truth") else {}
     return [(h.halo_id, h.parent, h.z, truth.get(h.halo_id)) for h in reader.halos()]
+
+
+def _check_quantities(config: CampaignConfig, extra: list[str], source: str) -> None:
+    """Refuse bins in a quantity that no halo will have; what a fitter of the user's gives is not known."""
+    for name, binning in config.bins.items():
+        for analysis in config.analyses.values():
+            of_fits = quantities(analysis.method)
+            known = ["z", *extra, *(of_fits or ())]
+            wrong = [q for q in binning.by or {} if q not in known]
+            if wrong and of_fits is not None:
+                text = f"haloes have no quantity {wrong[0]!r}{suggest(wrong[0], known)}"
+                raise ConfigError(f"{source}: bins.{name}.by: {text}")
 
 
 def _check_kind(config: CampaignConfig, kind: str, source: str) -> None:

@@ -20,6 +20,7 @@ from clmassmod.steps.guard import Guard
 from clmassmod.steps.halos import provenance_of
 from clmassmod.steps.paths import Campaign, read_bins
 from clmassmod.steps.population import gather_population, load_population, save_population
+from clmassmod.steps.rows import Population
 from clmassmod.store import write_text, write_tree
 
 ALL = "all"  # the bin of every halo, in every campaign
@@ -95,11 +96,20 @@ def _entry(binning: str, members: list[str], usable: set[str]) -> dict[str, Any]
     return {"binning": binning, "halos": members, "n_usable": sum(h in usable for h in members)}
 
 
-def _members(campaign: Campaign, analysis: str, label: str) -> list[str]:
+def _members(
+    campaign: Campaign,
+    analysis: str,
+    label: str,
+    definition: str,
+    select: Callable[[str], bool] = lambda _: True,
+) -> Population:
+    """Return the fits in a bin of those haloes that are selected, with the likelihoods of one definition."""
     bins = read_bins(campaign, analysis)["bins"]
     if label not in bins:
         raise ConfigError(f"analysis {analysis}: no bin {label!r} (known: {', '.join(bins)})")
-    return list(bins[label]["halos"])
+    halo_ids = [h for h in bins[label]["halos"] if select(h)]
+    path, config_hash = campaign.population_file(analysis), campaign.hash("bins", analysis)
+    return load_population(path, config_hash, halo_ids, [definition])
 
 
 def posterior_origin(campaign: Campaign, step: str, analysis: str, label: str) -> dict[str, str]:
@@ -113,9 +123,10 @@ def fit_ensemble(campaign: Campaign, analysis: str, label: str, report: Callable
     from clmassmod.store import save_posterior
 
     config = campaign.config.ensemble
-    population = load_population(campaign.population_file(analysis), campaign.hash("bins", analysis))
+    definition = campaign.config.analyses[analysis].mass_definition
+    population = _members(campaign, analysis, label, definition)
     posterior = ensemble.fit(
-        population.fits(_members(campaign, analysis, label)),
+        population.fits(),
         model=config.model,
         method=config.method,
         prior=dict(config.prior),
@@ -139,15 +150,17 @@ def compare_bin(campaign: Campaign, analysis: str, label: str, report: Callable[
         raise ConfigError(
             f"{campaign.root}: `compare` needs the key 'truth', which the configuration has not"
         )
-    population = load_population(campaign.population_file(analysis), campaign.hash("bins", analysis))
     truth = read_truth_of(config)
-    inside_label = label if label not in campaign.truth_bins else ALL
-    members = _members(campaign, analysis, inside_label)
+    definition = config.truth.mass_definition
     if label in campaign.truth_bins:
         edges = settings.true_mass_edges_msun or []
         i = campaign.truth_bins.index(label)
-        members = [h for h in members if edges[i] <= truth.get(h, np.nan) < edges[i + 1]]
-    fits = population.fits(members)
+        population = _members(
+            campaign, analysis, ALL, definition, lambda h: edges[i] <= truth.get(h, np.nan) < edges[i + 1]
+        )
+    else:
+        population = _members(campaign, analysis, label, definition)
+    fits = population.fits()
     influence: dict[str, float] = {}
     if any(fit.status == "ok" for fit in fits):
         same: dict[str, Any] = {
@@ -171,7 +184,7 @@ def compare_bin(campaign: Campaign, analysis: str, label: str, report: Callable[
         )
     for warning in posterior.warnings:
         report(f"{analysis}, bin {label}: {warning}")
-    known = [h for h in members if h in truth]
+    known = [h for h in map(str, population.halo_id) if h in truth]
     observed = {
         "halo_id": np.array(known, dtype=str),
         "true_mass_msun": np.array([truth[h] for h in known], dtype=float),

@@ -54,6 +54,11 @@ def ids_of(text: str) -> list[str]:
     return [line.partition(",")[0] for line in text.split("\n")[1:-1]]
 
 
+def extras_of(text: str) -> list[str]:
+    """Return the names of the simulation's own columns in a list of haloes."""
+    return next(csv.reader([text.partition("\n")[0]]))[3:]
+
+
 def shard_starts(text: str, size: int) -> list[int]:
     """Return the byte at which each shard begins and the last one ends; none for shards of one halo."""
     if size == 1:

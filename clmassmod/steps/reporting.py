@@ -75,7 +75,9 @@ def _illustrated(
 ) -> AnalysisResult:
     """Return an analysis with what its figures need; a scene that was shown is not shown again."""
     campaign, name = illustrations.campaign, analysis.name
-    population = load_population(campaign.population_file(name))
+    truth = campaign.config.truth
+    definitions = () if truth is None else (truth.mass_definition,)
+    population = load_population(campaign.population_file(name), definitions=definitions)
     examples = _examples(campaign, name, population)
     survey = campaign.survey_of(name)
     new = [fit for fit in examples if (survey, fit.halo_id) not in seen]
@@ -99,7 +101,7 @@ def _matrix(matrix: Matrix) -> MatrixDesign:
 
 def _analysis(campaign: Campaign, name: str) -> AnalysisResult:
     listed = read_bins(campaign, name)
-    population = load_population(campaign.population_file(name), campaign.hash("bins", name))
+    population = load_population(campaign.population_file(name), campaign.hash("bins", name), definitions=())
     bins = {label: entry["halos"] for label, entry in listed["bins"].items()}
     ensembles = {
         label: load_posterior(
