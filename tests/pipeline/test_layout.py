@@ -95,4 +95,4 @@ def test_failures_are_counted_and_found_in_sub_folders(monkeypatch):
     record = campaign.failure_file("fits", "nfw", "halo0002")
     record.write_text(json.dumps({"reason": "planted"}))
     assert [(f.halo_id, f.reason, f.record) for f in failures(campaign)] == [("halo0002", "planted", record)]
-    assert any("5 done, 1 failed, 0 to do" in line for line in status_lines(campaign))
+    assert any("5 done, 0 unusable, 1 failed, 0 to do" in line for line in status_lines(campaign))
