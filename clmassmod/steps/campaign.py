@@ -16,6 +16,7 @@ from clmassmod.errors import ConfigError, TruthError
 from clmassmod.fitters import quantities
 from clmassmod.readers.common import open_reader
 from clmassmod.records import HaloInfo
+from clmassmod.registry import READERS, suggest
 from clmassmod.steps.layout import remove_if_abandoned, settle
 from clmassmod.steps.listing import extras_of, halos_csv, ids_of, shard_size, shard_starts
 from clmassmod.steps.lock import hold
