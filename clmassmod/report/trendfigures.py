@@ -88,7 +88,8 @@ def trend_figure(
             chosen = [row for row in known if row.analysis == analysis] if binned else []
             if chosen:
                 label = "" if analysis in trends else style.plain(analysis)
-                _points_with_bars(axes, chosen, quantity, against, i, label)
+                shift = 0.012 * (i - 0.5 * (len(analyses) - 1))  # side by side, where bins are the same
+                _points_with_bars(axes, chosen, quantity, against, i, label, shift)
         _finish(axes, quantity, against, title)
         if len(analyses) > 1:
             figure.legend(loc="outside upper left", ncols=min(3, len(analyses)))
@@ -142,14 +143,23 @@ def position(row: SummaryRow, against: Against) -> Value:
 
 
 def _points_with_bars(
-    axes: Axes, rows: Sequence[SummaryRow], quantity: Trended, against: Against, i: int, label: str
+    axes: Axes,
+    rows: Sequence[SummaryRow],
+    quantity: Trended,
+    against: Against,
+    i: int,
+    label: str,
+    shift: float = 0.0,
 ) -> None:
+    """Draw bins, ``shift`` in units of the decade (or of the redshift's scale) beside their places."""
     places = [position(row, against) for row in rows]
     values = [value_of(row, quantity) for row in rows]
     x, y = np.array([place.value for place in places]), np.array([v.value for v in values])
-    x_ends = np.array([[place.value - place.lo, place.hi - place.value] for place in places]).T
+    drawn = x * 10.0**shift if against == "mass" else x + shift * (float(np.ptp(x)) or 0.1)
+    ends = np.array([[place.lo, place.hi] for place in places])
+    x_ends = np.clip(np.array([drawn - ends[:, 0], ends[:, 1] - drawn]), 0, None)
     y_ends = np.clip(np.array([[v.value - v.lo, v.hi - v.value] for v in values]).T, 0, None)
-    limits = np.array([v.limit for v in values])
+    limits, x = np.array([v.limit for v in values]), drawn
     look = style.series_style(i)
     axes.errorbar(x, y, xerr=x_ends, linestyle="none", color=look["color"], lw=0.8, alpha=0.45)
     axes.plot(x[limits], y[limits], "v", ms=7, color=look["color"], mfc=style.SURFACE)
