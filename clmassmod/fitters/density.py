@@ -14,7 +14,8 @@ from numba import njit
 
 from clmassmod.fitters.data import FitData
 from clmassmod.fitters.grid import NODES_MSUN
-from clmassmod.fitters.likelihood import MAX_SHEAR, LensModel
+from clmassmod.fitters.likelihood import LensModel
+from clmassmod.fitters.observables import MAX_SHEAR
 from clmassmod.fitters.summary import MassPrior
 from clmassmod.fitters.surfaces import surfaces
 from clmassmod.records import Array

@@ -14,14 +14,13 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from clmassmod.core import nfw
 from clmassmod.core.massdef import convert_nfw, parse, solve_overdensity_radius, threshold_density_msun_mpc3
 from clmassmod.core.miscentring import Miscentring, miscentring
 from clmassmod.core.profile import Profile
 from clmassmod.core.projected import Projected, overdensity_radius_mpc
-from clmassmod.core.shear import reduced_shear
 from clmassmod.cosmology.model import critical_density_msun_mpc3, mean_density_msun_mpc3
 from clmassmod.errors import ConfigError
 from clmassmod.fitters import noise as noises
@@ -35,7 +34,6 @@ from clmassmod.tables import Tables
 
 __all__ = ["MASS_GRID_MSUN", "NODES_MSUN", "LensModel", "select_bins", "to_mass_grid"]
 
-MAX_SHEAR = 1.0  # a reduced shear has a pole at large mass and changes sign beyond: the model stops there
 _CONVERSION_NODES_MSUN = np.geomspace(2e10, 9e16, 240)  # haloes of the stored masses in any usual definition
 
 Relation = str | float | Callable[[Array, float], ArrayLike]
@@ -289,41 +287,3 @@ class LensModel:
 
 PRIORS = {"flat": "flat in M", "log": "flat in ln M"}
 EFFECTS = ("two_halo", "offset_mpc", "offset_distribution")  # parameters of every profile
-
-
-def observable(profile: ShearProfile, used: NDArray[np.bool_], surface: Projected) -> Array:
-    """Return what a profile's bins show, (..., bin): reduced shear, capped, or excess surface density."""
-    if profile.observable == "delta_sigma":
-        return surface.delta_sigma
-    shear = reduced_shear(
-        surface.sigma,
-        surface.delta_sigma,
-        profile.sigma_crit_inf_msun_mpc2,
-        profile.beta_s[used],
-        profile.beta_s2[used],
-    )
-    if shear.size and not (shear.min() >= 0.0 and shear.max() <= MAX_SHEAR):
-        shear[(shear > MAX_SHEAR) | ((shear < 0) & (surface.delta_sigma > 0))] = MAX_SHEAR
-    return shear
-
-
-def observable_slope(
-    profile: ShearProfile, used: NDArray[np.bool_], surface: Projected, value: Array, term: Projected
-) -> Array:
-    """Return the derivative of ``observable`` along an addition to the surface densities, (..., bin).
-
-    For g = b gamma / (1 - k kappa) it is b gamma' / (1 - k kappa) + k kappa' g / (1 - k kappa), with
-    b = <beta_s> and k = <beta_s^2> / <beta_s>, and zero where g is capped.
-    """
-    if profile.observable == "delta_sigma":
-        return np.broadcast_to(term.delta_sigma, value.shape).copy()
-    beta = profile.beta_s[used] / profile.sigma_crit_inf_msun_mpc2
-    ratio = profile.beta_s2[used] / profile.beta_s[used] / profile.sigma_crit_inf_msun_mpc2
-    slope = value * (ratio * term.sigma)
-    slope += beta * term.delta_sigma
-    below = surface.sigma * -ratio
-    below += 1.0
-    slope /= below
-    if value.size and value.max() >= MAX_SHEAR:
-        slope[value >= MAX_SHEAR] = 0.0
-    return slope

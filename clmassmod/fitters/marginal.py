@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 from clmassmod.core.likelihoods import LN_FLOOR
 from clmassmod.core.projected import Projected
 from clmassmod.fitters.data import FitData
-from clmassmod.fitters.likelihood import LensModel, observable, observable_slope
+from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.nuisance import Nodes
+from clmassmod.fitters.observables import observable, observable_slope
 from clmassmod.fitters.surfaces import surface_blocks
 from clmassmod.records import Array, HaloEnvironment, ShearProfile
 

@@ -221,7 +221,7 @@ def annuli(profile: ShearProfile) -> tuple[Array, Array]:
 def _scatter(
     scatter: ProfileScatter, model: LensModel, profiles: tuple[ShearProfile, ...], used: Used
 ) -> Array:
-    from clmassmod.fitters.likelihood import observable
+    from clmassmod.fitters.observables import observable
     from clmassmod.fitters.surfaces import surfaces
 
     environment = model.environment(profiles[0])

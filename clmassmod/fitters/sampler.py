@@ -44,6 +44,20 @@ class Draws:
         return tuple(found)
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What to draw, as ``sample`` has it; ``names`` are those of what ``expand`` returns."""
+
+    ln_density: LnDensity
+    expand: Expand
+    names: list[str]
+    start: Array
+    seed: int
+    draws: int
+    tune: int
+    chains: int
+
+
 def sample(
     ln_density: LnDensity,
     expand: Expand,
@@ -70,9 +84,8 @@ def sample(
     """
     names = list(expand(start))
     run = _nutpie if importlib.util.find_spec("nutpie") else _pymc
-    raw, divergences = run(
-        ln_density, expand, names, np.asarray(start, dtype=float), seed, draws, tune, chains
-    )
+    first = np.asarray(start, dtype=float)
+    raw, divergences = run(_Plan(ln_density, expand, names, first, seed % 2**32, draws, tune, chains))
     return Draws(raw, diagnose(raw, divergences))
 
 
@@ -95,16 +108,7 @@ def diagnose(values: Mapping[str, Array], divergences: float) -> dict[str, float
     }
 
 
-def _nutpie(
-    ln_density: LnDensity,
-    expand: Expand,
-    names: list[str],
-    start: Array,
-    seed: int,
-    draws: int,
-    tune: int,
-    chains: int,
-) -> tuple[dict[str, Array], float]:
+def _nutpie(plan: _Plan) -> tuple[dict[str, Array], float]:
     import warnings
 
     with warnings.catch_warnings():
@@ -113,33 +117,32 @@ def _nutpie(
         from nutpie.compiled_pyfunc import from_pyfunc
 
     def make_expand(_first: int, _second: int, _chain: int) -> Callable[..., dict[str, Array]]:
-        return lambda x, **_kept: {name: np.array(value) for name, value in expand(x).items()}
+        return lambda x, **_kept: {name: np.array(value) for name, value in plan.expand(x).items()}
 
     def make_start(chain: int) -> Array:
-        return start + 0.05 * np.random.default_rng([seed % 2**32, chain % 2**32]).normal(size=len(start))
+        return plan.start + 0.05 * np.random.default_rng([plan.seed, chain % 2**32]).normal(
+            size=len(plan.start)
+        )
 
-    n = len(names)
+    n = len(plan.names)
     model = from_pyfunc(
-        len(start), lambda: ln_density, make_expand, [np.dtype(float)] * n, [()] * n, names,
+        len(plan.start), lambda: plan.ln_density, make_expand, [np.dtype(float)] * n, [()] * n, plan.names,
         make_initial_point_fn=make_start,
     )  # fmt: skip
     found = nutpie.sample(
-        model, draws=draws, tune=tune, chains=chains, seed=seed % 2**32, progress_bar=False, save_warmup=False
+        model,
+        draws=plan.draws,
+        tune=plan.tune,
+        chains=plan.chains,
+        seed=plan.seed,
+        progress_bar=False,
+        save_warmup=False,
     )
-    raw = {name: np.asarray(found.posterior[name].values, dtype=float) for name in names}
+    raw = {name: np.asarray(found.posterior[name].values, dtype=float) for name in plan.names}
     return raw, float(found.sample_stats["diverging"].values.sum())
 
 
-def _pymc(
-    ln_density: LnDensity,
-    expand: Expand,
-    names: list[str],
-    start: Array,
-    seed: int,
-    draws: int,
-    tune: int,
-    chains: int,
-) -> tuple[dict[str, Array], float]:
+def _pymc(plan: _Plan) -> tuple[dict[str, Array], float]:
     import warnings
 
     with warnings.catch_warnings():
@@ -155,7 +158,7 @@ def _pymc(
         otypes: ClassVar = [pt.dscalar, pt.dvector]
 
         def perform(self, _node: Any, inputs: Any, outputs: Any) -> None:
-            value, gradient = ln_density(inputs[0])
+            value, gradient = plan.ln_density(inputs[0])
             outputs[0][0], outputs[1][0] = np.array(value), np.asarray(gradient)
 
         def grad(self, inputs: Any, gradients: Any) -> list[Any]:
@@ -163,19 +166,21 @@ def _pymc(
 
     logging.getLogger("pymc").setLevel(logging.ERROR)
     with pymc.Model():
-        x = pymc.Flat("x", shape=len(start))
+        x = pymc.Flat("x", shape=len(plan.start))
         pymc.Potential("ln_density", Density()(x)[0])
         found = pymc.sample(
-            draws,
-            tune=tune,
-            chains=chains,
+            plan.draws,
+            tune=plan.tune,
+            chains=plan.chains,
             cores=1,
-            random_seed=seed % 2**32,
-            initvals={"x": start},
+            random_seed=plan.seed,
+            initvals={"x": plan.start},
             progressbar=False,
             compute_convergence_checks=False,
         )
     kept = np.asarray(found.posterior["x"].values)
-    expanded = [[expand(x) for x in chain] for chain in kept]
-    raw = {name: np.array([[e[name] for e in chain] for chain in expanded], dtype=float) for name in names}
+    expanded = [[plan.expand(x) for x in chain] for chain in kept]
+    raw = {
+        name: np.array([[e[name] for e in chain] for chain in expanded], dtype=float) for name in plan.names
+    }
     return raw, float(found.sample_stats["diverging"].values.sum())

@@ -22,7 +22,8 @@ import numpy as np
 from clmassmod import bias
 from clmassmod.cosmology import Cosmology
 from clmassmod.fitters import curvefit, scan
-from clmassmod.fitters.likelihood import LensModel, observable
+from clmassmod.fitters.likelihood import LensModel
+from clmassmod.fitters.observables import observable
 from clmassmod.records import HaloFit, HaloInfo, ShearProfile
 from clmassmod.tables import Tables, build
 

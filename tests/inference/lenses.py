@@ -39,7 +39,7 @@ def empty_profile(
 
 def model_signal(model: LensModel, profile: ShearProfile, mass, concentration=None):
     """Return the observables of one mass, straight from profile and relation."""
-    from clmassmod.fitters.likelihood import observable
+    from clmassmod.fitters.observables import observable
 
     environment = model.environment(profile)
     size = np.array([float(mass)])

@@ -19,7 +19,8 @@ from clmassmod.core.miscentring import miscentring
 from clmassmod.core.projected import Projected
 from clmassmod.core.units import ARCMIN_RAD
 from clmassmod.fitters import scan
-from clmassmod.fitters.likelihood import LensModel, observable
+from clmassmod.fitters.likelihood import LensModel
+from clmassmod.fitters.observables import observable
 from clmassmod.measure import measure
 from clmassmod.records import HaloFit, HaloInfo, SourceCatalog
 

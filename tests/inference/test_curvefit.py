@@ -9,7 +9,8 @@ from scipy.optimize import least_squares
 
 from clmassmod.errors import ConfigError
 from clmassmod.fitters import curvefit, scan
-from clmassmod.fitters.likelihood import LensModel, observable
+from clmassmod.fitters.likelihood import LensModel
+from clmassmod.fitters.observables import observable
 
 
 @pytest.fixture(scope="module")

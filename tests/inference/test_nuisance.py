@@ -11,8 +11,9 @@ from clmassmod.core.miscentring import miscentring
 from clmassmod.core.projected import Projected
 from clmassmod.errors import ConfigError
 from clmassmod.fitters import scan
-from clmassmod.fitters.likelihood import LensModel, observable
+from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.nuisance import SIGNIFICANCES
+from clmassmod.fitters.observables import observable
 
 pytestmark = pytest.mark.inference
 
