@@ -8,7 +8,6 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-
 LONGEST_NAME = 200  # a file's name may have 255 bytes, and endings are appended to it
 
 
