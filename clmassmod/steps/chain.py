@@ -5,7 +5,10 @@ Random draws come from the campaign's seed, the halo's id and the name of survey
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import metadata
 from typing import Any
 
 from clmassmod.config import Analysis, Survey, halo_rng
@@ -90,6 +93,15 @@ def fit_profiles(
     return with_summary(result, analysis.prior)
 
 
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions that numbers depend on beside our own, which the store adds."""
+    return {
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in ("numpy", "scipy")},
+    }
+
+
 def provenance(campaign: str, config_hash: str, seed: int) -> dict[str, Any]:
     """Return what every result file says of its origin."""
-    return {"campaign": campaign, "config_hash": config_hash, "seed": seed}
+    return {"campaign": campaign, "config_hash": config_hash, "seed": seed, **versions()}

@@ -16,12 +16,14 @@ from clmassmod.errors import ConfigError
 from clmassmod.posterior import Posterior
 from clmassmod.report import print_summary, summary_rows, write_report
 from clmassmod.report.inputs import TRUE_MASS_BINNING, AnalysisResult, MatrixDesign, ReportInput
+from clmassmod.steps.chain import versions
 from clmassmod.steps.gather import posterior_origin
 from clmassmod.steps.illustrations import Illustrations
 from clmassmod.steps.paths import Campaign, read_bins
 from clmassmod.steps.population import load_population
 from clmassmod.steps.resources import resource_use
 from clmassmod.steps.rows import Population
+from clmassmod.steps.sources import functions_in
 from clmassmod.store import load_fit, load_observed, load_posterior
 
 
@@ -33,10 +35,13 @@ def report_input(campaign: Campaign) -> ReportInput:
     for name in campaign.analyses:
         binning_of |= {label: entry["binning"] for label, entry in read_bins(campaign, name)["bins"].items()}
     notes = [Note(text=n) if isinstance(n, str) else n for n in config.report.notes]
+    functions = functions_in(config.model_dump(mode="json"))
     provenance = {
         "clmassmod": __version__,
+        **versions(),
         "seed": config.seed,
         "configuration": campaign.hash("report"),
+        "functions of the user's that were run": ", ".join(functions) or "none",
         **{path: f"sha256 {entry['sha256'][:16]}" for path, entry in campaign.state["fingerprints"].items()},
     }
     return ReportInput(

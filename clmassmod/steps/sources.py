@@ -76,6 +76,18 @@ def files_in(data: Any, key: str = "") -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def functions_in(data: Any, key: str = "") -> list[str]:
+    """Return the functions that a configuration names as path/to/file.py:function, each once."""
+    if isinstance(data, dict):
+        found = [f for k, v in data.items() for f in functions_in(v, f"{key}.{k}")]
+    elif isinstance(data, list):
+        found = [f for v in data for f in functions_in(v, key)]
+    else:
+        is_code = _named_file(key, data) is not None and str(data).rpartition(":")[0].endswith(".py")
+        found = [str(data)] if is_code else []
+    return list(dict.fromkeys(found))
+
+
 def portable(data: Any, prints: dict[str, Any], key: str = "") -> Any:
     """Return plain data with each file's name replaced by its content's hash: the same on every host."""
     if isinstance(data, dict):

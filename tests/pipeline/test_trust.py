@@ -339,3 +339,32 @@ def test_tolerance_of_diff_is_in_the_numbers_own_units(campaign):
 def test_verify_reads_every_kind_of_file(campaign):
     kinds = {path.parent.name for path, _ in verify_campaign(campaign)}
     assert kinds == {"small", "wide", "nfw", "bins"}
+
+
+def test_every_result_file_knows_configuration_seed_and_versions(campaign):
+    import h5py
+    import numpy
+    import scipy
+
+    files = [
+        campaign.tables_file,
+        campaign.mock_file("wide", "halo0001"),
+        campaign.fit_file("nfw", "halo0001"),
+    ]
+    files += [campaign.population_file("nfw"), campaign.ensemble_file("nfw", "all")]
+    for path in [*files, campaign.comparison_file("nfw", "all")]:
+        with h5py.File(path) as file:
+            stored = file.attrs.get("provenance")
+            found = dict(file["provenance"].attrs) if stored is None else json.loads(stored)
+        assert found["seed"] == 3
+        assert len(found["config_hash"]) == 16
+        assert (found["numpy"], found["scipy"]) == (numpy.__version__, scipy.__version__)
+        assert {"package_version", "format_version", "python", "campaign"} <= found.keys()
+
+
+def test_the_report_names_the_functions_that_were_run(tmp_path):
+    (tmp_path / "mine.py").write_text("def halves(profiles):\n    return [profiles[:3], profiles[3:]]\n")
+    campaign = run(small(bins={"mine": {"function": "mine.py:halves"}}))
+    page = (campaign.folder / "report/index.html").read_text()
+    assert "mine.py:halves" in page
+    assert campaign.state["fingerprints"]["mine.py"]["sha256"][:16] in page
