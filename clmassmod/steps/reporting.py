@@ -156,7 +156,8 @@ def _examples(campaign: Campaign, name: str, population: Population) -> list[Any
     wanted = min(campaign.config.report.example_halos, len(usable))
     if wanted == 0:
         return []
-    order = usable[np.argsort(-population.summary["snr"][usable], kind="stable")]
+    snr = population.summary.get("snr", np.zeros(len(population.status)))  # a user's fitter need not give it
+    order = usable[np.argsort(-snr[usable], kind="stable")]
     chosen = order[np.linspace(0, len(order) - 1, wanted).astype(int)]
     return [load_fit(campaign.fit_file(name, str(population.halo_id[i]))) for i in chosen]
 

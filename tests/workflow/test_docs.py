@@ -6,14 +6,21 @@ import subprocess
 import sys
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
 
 from clmassmod.cli import _parser, main
+from clmassmod.config import build, load_campaign
 from clmassmod.config.models import CampaignConfig
 from clmassmod.config.notebook import CallParameters, NotebookConfig
+from clmassmod.errors import ConfigError
 from clmassmod.registry import CENTRES, CONCENTRATIONS, FITTERS, PROFILES, READERS
+from clmassmod.store import load_fit
 
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.xdist_group("docs")  # one build of the pages for all
 
 
@@ -97,17 +104,95 @@ def yaml_blocks(pages):
             yield name, block
 
 
-def test_keys_in_the_pages_examples_are_keys_of_the_configuration(pages):
-    """Each YAML example of the pages is a part of a configuration, without a key that does not exist."""
-    import yaml
+ANALYSIS = {"survey": "wide", "radius_mpc": [0.5, 2.5]}
+REST = {  # what an example of a page leaves out
+    "campaign": "test",
+    "seed": 1,
+    "cosmology": {"H0": 70.0, "Om0": 0.3, "Ob0": 0.048, "sigma8": 0.81, "ns": 0.96},
+    "simulation": {"reader": "analytic"},
+    "surveys": {
+        "wide": {
+            "density_per_arcmin2": 20,
+            "shape_noise": 0.26,
+            "sources": {"distribution": "smail", "median_z": 1.0},
+            "footprint": {"shape": "circle", "radius_arcmin": 12},
+        }
+    },
+    "truth": {},
+}
+REST["surveys"]["gravity"] = REST["surveys"]["wide"]  # which an example is like
 
-    sections = set(CampaignConfig.model_fields) | set(NotebookConfig.model_fields)
+
+def test_examples_of_configuration_are_valid(pages):
+    """Each YAML example, with what it leaves out, is a campaign that would start."""
     seen = 0
     for name, block in yaml_blocks(pages):
         data = yaml.safe_load(block)
-        assert set(data) <= sections, f"{name}: {set(data) - sections}"
+        surveys = {**REST["surveys"], **data.get("surveys", {})}
+        analyses = data.get("analyses", {"nfw": ANALYSIS, "wide": ANALYSIS, "narrow": ANALYSIS})
+        if "matrix" in data and "analyses" not in data:
+            analyses = {}
+        campaign = load_campaign({**REST, "analyses": analyses, **data, "surveys": surveys}, name)
+        simulation = campaign.simulation
+        build(READERS.load(simulation.reader).Options, simulation.options, name, "simulation.options")
         seen += 1
     assert seen >= 5
+
+
+def test_a_wrong_example_is_noticed():
+    wrong = {"x.md": "```yaml\nbins: {mine: {funktion: a.py:f}}\n```"}
+    with pytest.raises(ConfigError, match=r"x\.md: bins\.mine\.funktion"):
+        test_examples_of_configuration_are_valid(wrong)
+
+
+def python_blocks(text):
+    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+
+
+def test_functions_of_the_how_tos_run(pages, tmp_path, monkeypatch):
+    """The reader, survey, models, fitter and bins of the pages make a campaign that runs to its report."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(ROOT / "tests/pipeline"))
+    from campaigns import run
+
+    for file, page in (
+        ("my_reader.py", "01-simulation"),
+        ("my_centres.py", "02-survey"),
+        ("my_models.py", "03-own-model"),
+        ("my_bins.py", "04-bins"),
+    ):
+        (tmp_path / file).write_text("\n".join(python_blocks(pages[f"howto/{page}.md"])))
+    folder = tmp_path / "maps"
+    folder.mkdir()
+    y, x = (np.indices((401, 401)) - 200) * 0.02
+    for i in range(3):
+        np.save(folder / f"halo{i}.npy", (0.05 + 0.01 * i) / np.hypot(np.hypot(x, y), 0.1))
+    survey = {
+        **REST["surveys"]["wide"],
+        "centre": {"model": "my_centres.py:off", "parameters": {"scale_mpc": 0.1}},
+    }
+    model = {
+        "profile": "my_models.py:cored",
+        "concentration": "my_models.py:relation",
+        "parameters": {"core": 0.1},
+    }
+    mine = {"survey": "wide", "radius_mpc": [0.5, 2.0], "model": model, "method": "my_models.py:fit"}
+    made = run(
+        {
+            "campaign": "mine",
+            "seed": 1,
+            "cosmology": REST["cosmology"],
+            "halos_per_job": 3,
+            "simulation": {"reader": "my_reader.py:Reader", "path": "maps"},
+            "surveys": {"wide": survey},
+            "analyses": {"mine": mine},
+            "bins": {"mine": {"function": "my_bins.py:near_and_far"}},
+        }
+    )
+    fits = [load_fit(made.fit_file("mine", f"halo{i}")) for i in range(3)]
+    assert all(fit.status == "ok" for fit in fits)
+    assert fits[2].summary["mass_ml_msun"] > fits[0].summary["mass_ml_msun"] > 1e13
+    assert (made.folder / "report" / "index.html").is_file()
 
 
 @pytest.fixture(scope="module")
