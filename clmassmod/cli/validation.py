@@ -18,8 +18,9 @@ def _cores() -> int:
 
 
 def _validate(options: argparse.Namespace) -> None:
+    names = [*options.only, *options.chosen]
     if options.list:
-        print("\n".join(_listed(options.only)))
+        print("\n".join(_listed(names)))
         return
     from clmassmod.steps import validation
     from clmassmod.validate.plan import FOLDER, STEPS, record_file
@@ -27,7 +28,7 @@ def _validate(options: argparse.Namespace) -> None:
     folder = Path(options.output) if options.output else FOLDER
     records = [record_file(folder, step) for step in STEPS]
     if options.record:
-        validation.write_record(Path(options.record), validation.measure(options.only))
+        validation.write_record(Path(options.record), validation.measure(names))
         return
     if options.gather:
         validation.write_validation(validation.gather(records), folder)
@@ -36,8 +37,8 @@ def _validate(options: argparse.Namespace) -> None:
         outcomes = validation.gather(records)
         print("\n".join(validation.verdict(outcomes, folder)))
         return
-    if options.only:  # a part of the table is not the table: nothing is written
-        print("\n".join(validation.verdict(validation.measure(options.only, _report), None)))
+    if names:  # a part of the table is not the table: nothing is written
+        print("\n".join(validation.verdict(validation.measure(names, _report), None)))
         return
     outcomes = validation.measure_all(folder, options.cores or _cores(), _report)
     validation.write_validation(outcomes, folder)
@@ -63,8 +64,15 @@ def add_commands(commands: Any) -> None:
     )
     parser.set_defaults(run=_validate)
     parser.add_argument("only", nargs="*", metavar="STEP[/CHECK]", help="just these, and write nothing")
-    parser.add_argument("--only", dest="only", action="extend", nargs="+", metavar="STEP[/CHECK]",
-                        help=argparse.SUPPRESS)  # fmt: skip
+    parser.add_argument(
+        "--only",
+        dest="chosen",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="STEP[/CHECK]",
+        help="the same",
+    )
     parser.add_argument("--list", action="store_true", help="what there is: quantity, tolerance, expectation")
     parser.add_argument("--cores", type=int, help="processes at once (default: all cores)")
     parser.add_argument(

@@ -129,7 +129,7 @@ def likelihood_with_covariance(lab: Lab) -> float:
 
 @check(
     1e-3,
-    quantity="largest error of ln M",
+    quantity="relative error of the mass",
     reason=_GRID,
     source="mirrored data: the shear of -M is that of M with its sign",
 )
@@ -137,7 +137,7 @@ def negative_mass(lab: Lab) -> float:
     """A profile that is negative as noise can make it gives a negative mass, not a cut."""
     profile = lab.profile(Lens())
     fit = scan.fit(replace(profile, value=-profile.value), lab.model(4.0))
-    return math.log(-fit.summary["mass_ml_msun"] / Lens().mass)
+    return relative(fit.summary["mass_ml_msun"], -Lens().mass)
 
 
 @check(

@@ -212,11 +212,11 @@ def random_field_power(lab: Lab) -> float:
     ell = np.geomspace(10.0, 2e5, 200)
     size, n = 128.0, 256
     field = RandomField(ell, 1e-9 * (ell / 1000.0) ** -1.2, size, size / n, np.random.default_rng(4))
-    x, y = _grid(n, size / n)
+    x, y = np.meshgrid(np.arange(n) * (size / n), np.arange(n) * (size / n))  # the field's own pixels
     kappa, g1, g2 = (v.reshape(n, n) for v in field.at(x.ravel(), y.ravel()))
     l_axis = 2.0 * np.pi * np.fft.fftfreq(n, size / n * ARCMINUTE)
     wave = np.hypot(l_axis, l_axis[:, np.newaxis])
-    used = (wave > 0) & (wave < 0.1 * wave.max())  # the sampling between pixels damps smaller scales
+    used = (wave > 0) & (wave < 0.99 * np.abs(l_axis).max())
     area = (size * ARCMINUTE) ** 2
     worst = 0.0
     power = 1e-9 * (wave[used] / 1000.0) ** -1.2
