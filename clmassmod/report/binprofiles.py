@@ -71,7 +71,8 @@ def bin_profile(
     predicted = np.empty((3, 0))
     if ensemble is not None:
         z = np.array([profile.halo.z for profile in profiles])
-        predicted = _predicted(member_model(model.without_noise(), made, z), z, ensemble)[:, shown]
+        members = member_model(model.without_noise(), made, z)
+        predicted = _predicted(members, members.position_mpc[shown], float(np.median(z)), ensemble)
     return BinProfile(
         made.position[shown], made.value[shown], made.error[shown], predicted, len(profiles), n_members
     )
@@ -103,11 +104,11 @@ def _ratio(model: LensModel, profile: ShearProfile, mass_msun: float) -> Predict
     return nfw_prediction(profile, mass_msun, concentration, density)
 
 
-def _predicted(model: MemberModel, z: Array, ensemble: Posterior) -> Array:
-    """Return low, middle and high of the population's mean profile, (3, bin)."""
-    environment = model.tables.environment(float(np.median(z)))
+def _predicted(model: MemberModel, radius_mpc: Array, z: float, ensemble: Posterior) -> Array:
+    """Return low, middle and high of the population's mean profile at mean radii of the stack, (3, bin)."""
+    environment = model.tables.environment(z)
     concentration = model.concentration(NODES_MSUN, environment.z)
-    surface = model.surface(model.position_mpc, environment, NODES_MSUN, concentration)
+    surface = model.surface(radius_mpc, environment, NODES_MSUN, concentration)
     draws = population_mean(surface.delta_sigma, ensemble)
     return np.quantile(draws, [0.5 - LEVEL / 2, 0.5, 0.5 + LEVEL / 2], axis=0)
 

@@ -151,6 +151,26 @@ def test_population_predicts_the_mean_profile_of_its_haloes(model, observable):
     assert "mean of 40 haloes" in [t.get_text() for t in figure.legends[0].get_texts()]
 
 
+def test_radial_bins_that_no_halo_fills_are_left_out(model):
+    profiles = [noiseless(model, 0.3, mass, "delta_sigma") for mass in (3e14, 5e14)]
+    empty = np.arange(9) == 4
+    holed = [
+        replace(p, value=np.where(empty, np.nan, p.value), n_gal=np.where(empty, 0, p.n_gal))
+        for p in profiles
+    ]
+    found = posterior(
+        np.random.default_rng(1),
+        (33.6, 0.3),
+        (0.02, 0.02),
+        ("mean_ln_mass", "scatter"),
+        mass_definition="200c",
+    )
+    made = bin_profile(holed, model, found, 2)
+    assert made.model.shape == (3, 8)
+    whole = bin_profile(profiles, model, found, 2)
+    np.testing.assert_allclose(made.model, whole.model[:, ~empty], rtol=1e-9)
+
+
 def _erfinv(x):
     from scipy.special import erfinv
 
