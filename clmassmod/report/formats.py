@@ -149,11 +149,13 @@ def _narrow_table(rows: Sequence[SummaryRow]) -> Table:
             table.add_row(f"[bold]{escape(row.analysis)}[/bold]")
         previous = row.analysis
         cells = short_cells(row, bias=bias)
-        failed = f" ({row.n_failed})" if row.n_failed else ""
-        table.add_row(
-            *map(escape, (row.bin, f"{row.n_halos}{failed}", *(cells[5:7] if bias else cells[4:6])))
-        )
+        table.add_row(*map(escape, (row.bin, _counted(row), *(cells[5:7] if bias else cells[4:6]))))
     return table
+
+
+def _counted(row: SummaryRow) -> str:
+    """Return the number of haloes and, in brackets, of those that are missing."""
+    return f"{row.n_halos} ({row.n_failed})" if row.n_failed else str(row.n_halos)
 
 
 _LATEX = {
@@ -171,11 +173,12 @@ def latex_escape(text: str) -> str:
 
 def summary_latex(rows: Sequence[SummaryRow]) -> str:
     """Return the short table as a LaTeX ``tabular`` that needs no package."""
+    n = "$n$ (failed)" if any(row.n_failed for row in rows) else "$n$"
     lines = [
         "% n: haloes fitted; b, sigma, tau: posterior median, 68 per cent interval; <: 95 per cent limit",
         r"\begin{tabular}{llrrrrrr}",
         r"\hline",
-        r"Analysis & Bin & $n$ & $\ln b$ & $b$ & $\sigma$ & $\langle\ln M/M_\odot\rangle$ & $\tau$ \\",
+        rf"Analysis & Bin & {n} & $\ln b$ & $b$ & $\sigma$ & $\langle\ln M/M_\odot\rangle$ & $\tau$ \\",
         r"\hline",
         *(_latex_row(row) for row in rows),
         r"\hline",
@@ -188,7 +191,7 @@ def _latex_row(row: SummaryRow) -> str:
     cells = [
         latex_escape(row.analysis),
         latex_escape(row.bin),
-        str(row.n_halos),
+        _counted(row),
         _latex_pm(row.ln_bias, row.ln_bias_err),
         _latex_interval(row.bias, row.bias_lo, row.bias_hi),
         _latex_scatter(row),

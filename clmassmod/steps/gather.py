@@ -81,7 +81,8 @@ def make_bins(campaign: Campaign, analysis: str, report: Callable[[str], None]) 
         report(remark)
     config_hash = campaign.hash("bins", analysis)
     guard.check()
-    save_population(campaign.population_file(analysis), population, provenance_of(campaign, config_hash))
+    provenance = provenance_of(campaign, config_hash) | _missing(len(failed))
+    save_population(campaign.population_file(analysis), population, provenance)
     content = {
         "analysis": analysis,
         "bins": bins,
@@ -90,6 +91,11 @@ def make_bins(campaign: Campaign, analysis: str, report: Callable[[str], None]) 
         "config_hash": config_hash,
     }
     write_text(campaign.bins_file(analysis), json.dumps(content, indent=1, sort_keys=True))
+
+
+def _missing(n_failed: int) -> dict[str, int]:
+    """Return what a file says of haloes of the analysis that failed and are not in it."""
+    return {"n_failed": n_failed} if n_failed else {}
 
 
 def _entry(binning: str, members: list[str], usable: set[str]) -> dict[str, Any]:
@@ -135,7 +141,8 @@ def fit_ensemble(campaign: Campaign, analysis: str, label: str, report: Callable
     for warning in posterior.warnings:
         report(f"{analysis}, bin {label}: {warning}")
     origin = posterior_origin(campaign, "ensemble", analysis, label)
-    provenance = provenance_of(campaign, origin.pop("config_hash")) | origin
+    missing = _missing(len(read_bins(campaign, analysis)["failed"]))
+    provenance = provenance_of(campaign, origin.pop("config_hash")) | origin | missing
     save_posterior(campaign.ensemble_file(analysis, label), posterior, provenance)
 
 
@@ -195,6 +202,7 @@ def compare_bin(campaign: Campaign, analysis: str, label: str, report: Callable[
         observed["parent"] = np.array(of, dtype=str)
         observed["ln_bias_influence"] = np.array([influence.get(p, 0.0) / size[p] for p in of], dtype=float)
     origin = posterior_origin(campaign, "compare", analysis, label)
-    provenance = provenance_of(campaign, origin.pop("config_hash")) | origin
+    missing = _missing(len(read_bins(campaign, analysis)["failed"]))
+    provenance = provenance_of(campaign, origin.pop("config_hash")) | origin | missing
     guard.check()
     save_posterior(campaign.comparison_file(analysis, label), posterior, provenance, observed)

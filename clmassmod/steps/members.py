@@ -137,7 +137,8 @@ def _from_name(name: str, label: str | None) -> list[str]:
 
 def _from_bins_file(path: Path, label: str | None) -> list[str]:
     try:
-        bins = json.loads(path.read_text(encoding="utf-8"))["bins"]
+        listed = json.loads(path.read_text(encoding="utf-8"))
+        bins = listed["bins"]
     except FileNotFoundError:
         raise StoreError(f"{path}: no such file") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -150,6 +151,9 @@ def _from_bins_file(path: Path, label: str | None) -> list[str]:
     if "locations" in entry:
         return [str(p) for p in entry["locations"]]
     fits = path.parent.parent / "fits" / path.stem  # of a campaign
+    if listed.get("failed"):
+        text = f"{path}: {len(listed['failed'])} haloes of this analysis failed and are in no bin"
+        warnings.warn(text, BinningWarning, stacklevel=5)
     digits = layout.digits_of(fits)
     failed = {record.name.removesuffix(layout.FAILURE) for record in layout.failure_records(fits)}
     return [str(layout.halo_file(fits, h, digits)) for h in entry["halos"] if h not in failed]

@@ -1,21 +1,27 @@
 """Large campaigns: shards that read themselves alone, results whatever their size, gathers that stream."""
 
+import csv
 import json
 import tracemalloc
 
+import h5py
 import numpy as np
 import pytest
 from campaigns import run, small
 
+import clmassmod as clmm
 from clmassmod.errors import ConfigError
 from clmassmod.fitters import quantities
 from clmassmod.records import HaloFit, HaloInfo
 from clmassmod.steps import layout, listing, shards
 from clmassmod.steps.campaign import prepare
+from clmassmod.steps.gather import compare_bin, fit_ensemble, make_bins
 from clmassmod.steps.halos import provenance_of
+from clmassmod.steps.members import BinningWarning
 from clmassmod.steps.population import gather_population, load_population, save_population
+from clmassmod.steps.reporting import make_report, print_report
 from clmassmod.steps.rows import Rows
-from clmassmod.store import load_fit, save_fit
+from clmassmod.store import load_fit, read_tree, save_fit
 
 
 @pytest.fixture(autouse=True)
@@ -189,6 +195,39 @@ def test_a_job_says_how_long_it_will_take():
     for _ in range(10):
         progress.advance()
     assert said == ["3 of 10 haloes, 49 s left", "6 of 10 haloes, 28 s left", "9 of 10 haloes, 7 s left"]
+
+
+def test_what_goes_on_with_haloes_missing_says_how_many(capsys):
+    """The list of bins, the population, posteriors, summary, LaTeX, terminal, page and notebook."""
+    campaign = run(small(allow_missing=2), upto="fits")
+    for name in ("halo0001", "halo0004"):
+        campaign.fit_file("nfw", name).unlink()
+        record = {"halo_id": name, "reason": "planted"}
+        campaign.failure_file("fits", "nfw", name).write_text(json.dumps(record))
+    make_bins(campaign, "nfw", print)
+    for label in campaign.bins("nfw"):
+        fit_ensemble(campaign, "nfw", label, print)
+        compare_bin(campaign, "nfw", label, print)
+    make_report(campaign)
+    assert len(json.loads(campaign.bins_file("nfw").read_text())["failed"]) == 2
+    assert read_tree(campaign.population_file("nfw"), "population")["provenance"]["n_failed"] == 2
+    for path in (campaign.ensemble_file("nfw", "all"), campaign.comparison_file("nfw", "all")):
+        with h5py.File(path) as file:
+            assert json.loads(file.attrs["provenance"])["n_failed"] == 2
+    report = campaign.folder / "report"
+    with (report / "summary.csv").open(newline="") as file:
+        rows = {row["bin"]: row for row in csv.DictReader(file)}
+    assert (rows["all"]["n_halos"], rows["all"]["n_failed"]) == ("4", "2")
+    assert "(2)" in next(report.glob("*.tex")).read_text()
+    assert "planted" in (report / "index.html").read_text()
+    capsys.readouterr()
+    print_report(campaign)
+    row = next(line for line in capsys.readouterr().out.splitlines() if " all " in line)
+    assert " 4 " in row
+    assert " 2 " in row
+    massmod = clmm.CLMassMod({"cosmology": {"H0": 70, "Om0": 0.3}, "model": {"concentration": 4}})
+    with pytest.warns(BinningWarning, match="2 haloes of this analysis failed and are in no bin"):
+        assert len(massmod.read(campaign.bins_file("nfw"), "all")) == 4
 
 
 def test_a_quantity_that_no_fit_has_is_refused_before_any_job(tmp_path):
