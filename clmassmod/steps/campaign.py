@@ -17,7 +17,7 @@ from clmassmod.fitters import quantities
 from clmassmod.readers.common import open_reader
 from clmassmod.records import HaloInfo
 from clmassmod.registry import READERS, suggest
-from clmassmod.steps.layout import remove_if_abandoned, settle
+from clmassmod.steps.layout import RESULT, remove_if_abandoned, settle
 from clmassmod.steps.listing import extras_of, halos_csv, ids_of, shard_size, shard_starts
 from clmassmod.steps.lock import hold
 from clmassmod.steps.markers import stale_markers
@@ -103,6 +103,7 @@ def _freeze(campaign: Campaign, tell: Callable[[str], None] | None) -> None:
     write_text_if_changed(campaign.folder / "campaign.json", json.dumps(campaign.state, sort_keys=True))
     for marker in campaign.stale:
         Path(marker).unlink(missing_ok=True)
+        Path(marker).with_suffix(RESULT).unlink(missing_ok=True)  # what the shard held
     for path, why in damaged(campaign):
         path.unlink(missing_ok=True)
         if why and tell is not None:

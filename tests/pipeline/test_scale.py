@@ -87,6 +87,7 @@ def test_shards_that_changed_are_done_again_and_their_haloes_are_not():
     before = {e.name: e.stat().st_mtime_ns for e in layout.entries(first.folder / "fits/nfw")}
     again = prepare(small(halos_per_job=3))  # shard00000 is there, and is of other haloes
     assert len(again.stale) == 4
+    assert list((again.folder / "markers/fits/nfw").iterdir()) == []
     run(small(halos_per_job=3), upto="fits")
     assert {e.name: e.stat().st_mtime_ns for e in layout.entries(first.folder / "fits/nfw")} == before
     assert prepare(small(halos_per_job=3)).stale == frozenset()
