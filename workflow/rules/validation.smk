@@ -11,6 +11,11 @@ def source_hash(wildcards):
     return plan.source_hash()
 
 
+def validation_folder(wildcards):
+    """Return the folder of the table and the page."""
+    return str(VALIDATION)
+
+
 rule validate_step:
     """Measure the checks of one step; those that fail are in the record."""
     output:
@@ -44,7 +49,7 @@ rule validation_page:
     log:
         f"{VALIDATION}/logs/page.log",
     params:
-        folder=str(VALIDATION),
+        folder=validation_folder,
         source=source_hash,
     message:
         "Page of the validation"
@@ -61,7 +66,7 @@ rule validate:
         f"{VALIDATION}/logs/verdict.log",
     retries: 0  # the same checks fail again
     params:
-        folder=str(VALIDATION),
+        folder=validation_folder,
     message:
         f"Verdict of the validation: {VALIDATION}/{plan.PAGE}"
     shell:
