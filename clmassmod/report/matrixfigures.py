@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from clmassmod.report import style
 from clmassmod.report.inputs import MatrixDesign
@@ -57,6 +58,7 @@ def main_effects(design: MatrixDesign, rows: Sequence[MatrixRow]) -> Figure | No
                 values = np.array([getattr(row, quantity) for row in rows if row.variants[i] == variant])
                 _line(axes, values[np.isfinite(values)], float(place), i)
             axes.set_xlabel(LABELS[quantity])
+            axes.xaxis.set_major_locator(MaxNLocator(5))
             axes.grid(visible=False, axis="y")
         error = float(np.median([row.ln_bias_err for row in rows]))
         panels[0].axvline(0.0, color=style.MUTED, lw=1, ls=(0, (4, 3)))
@@ -134,5 +136,6 @@ def _paint(axes: Axes, values: np.ndarray, *, diverging: bool) -> None:
         if np.isfinite(value):
             red, green, blue, _ = shades(norm(value))
             dark = 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.55
-            text = f"{value:+.0f}".replace("-", "−") if diverging else f"{value:.0f}"
+            text = f"{value:+.0f}" if diverging and abs(value) >= 0.5 else f"{value:.0f}".replace("-0", "0")
+            text = text.replace("-", "−")
             axes.text(x, y, text, ha="center", va="center", fontsize=7, color=_ON_DARK if dark else _ON_PALE)
