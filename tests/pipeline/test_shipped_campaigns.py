@@ -194,7 +194,7 @@ def test_baryons_shift_masses_as_fits_of_their_exact_profiles_do(root):
         "concentration_scatter": 0.0,
     }
     config["simulation"]["options"] |= population
-    config["surveys"]["gravity"] |= {"shape_noise": 0.002, "density_per_arcmin2": 30}
+    config["surveys"]["gravity"] |= {"shape_noise": 0.02, "density_per_arcmin2": 30}
     config["matrix"]["axes"]["concentration"] = {"c4": {"model": {"profile": "nfw", "concentration": 4.0}}}
     ranges = {"r0.2-2.5": 0.2, "r0.5-2.5": 0.5}
     config["report"] = {"shifts": [{"of": f"baryons_{r}_c4", "against": f"gravity_{r}_c4"} for r in ranges]}
