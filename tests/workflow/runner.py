@@ -68,8 +68,9 @@ class Campaign:
         return {str(p.relative_to(self.results)): p for p in found}
 
     def digests(self, *steps: str) -> dict[str, str]:
-        """Return a digest of the bytes of each file."""
-        return {name: sha256(path.read_bytes()).hexdigest() for name, path in self.files(*steps).items()}
+        """Return a digest of the bytes of each file; not of the page, which says how long the jobs took."""
+        files = {name: path for name, path in self.files(*steps).items() if name != "report/index.html"}
+        return {name: sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
 
     def stamps(self) -> dict[str, int]:
         """Return when each result, log and marker was last written, by its path inside the results folder."""
