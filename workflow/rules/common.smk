@@ -3,6 +3,8 @@
 import os
 import re
 
+from clmassmod.validate import plan
+
 ROOT = campaign.root
 TABLES = f"{ROOT}/tables.h5"
 MOCKED = f"{ROOT}/markers/mocks/{{survey}}/{{shard}}.json"
@@ -13,6 +15,7 @@ ENSEMBLE = f"{ROOT}/ensembles/{{analysis}}/{{bin}}.nc"
 COMPARISON = f"{ROOT}/comparisons/{{analysis}}/{{bin}}.nc"
 REPORT = f"{ROOT}/report/index.html"
 SUMMARY = f"{ROOT}/report/summary.csv"
+VALIDATION = plan.FOLDER
 
 # The commands of the environment that runs snakemake, also where it was not activated.
 os.environ |= {"PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}
@@ -105,3 +108,13 @@ def content(step, key=None, marker=None):
 def growing(amount):
     """Return a resource function: more at every attempt."""
     return lambda wildcards, attempt: amount * attempt
+
+
+def source_hash(wildcards):
+    """Return the hash of the package's source: a constant that is edited is validated again."""
+    return plan.source_hash()
+
+
+def validation_folder(wildcards):
+    """Return the folder of the table and the page."""
+    return str(VALIDATION)

@@ -1,19 +1,6 @@
 """The precision of every step against expectations from outside of the package; not a part of `all`."""
 
-from clmassmod.validate import plan
-
-VALIDATION = plan.FOLDER
 VALIDATED = f"{VALIDATION}/steps/{{step}}.json"
-
-
-def source_hash(wildcards):
-    """Return the hash of the package's source: a constant that is edited is validated again."""
-    return plan.source_hash()
-
-
-def validation_folder(wildcards):
-    """Return the folder of the table and the page."""
-    return str(VALIDATION)
 
 
 rule validate_step:
