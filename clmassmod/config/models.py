@@ -258,7 +258,7 @@ class CampaignConfig(Model):
     report: Report = Report()
     halos_per_job: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         "auto",
-        description="haloes of a job, still one file a halo; auto: 1, or a hundredth of more than 250",
+        description="haloes of a job, one file each; auto: 1, or of more than 250 in all 20 or a hundredth",
     )
     allow_missing: int = Field(0, ge=0, description="go on with so many failed haloes")
 

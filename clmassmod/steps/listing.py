@@ -18,14 +18,15 @@ from clmassmod.errors import ConfigError, ReaderError
 from clmassmod.records import HaloInfo
 
 SINGLE = 250  # up to so many haloes, `auto` makes one job a halo
-SHARDS = 100  # and beyond, about so many jobs for each survey and analysis
+SHARDS = 100  # and beyond, at most so many jobs for each survey and analysis
+LEAST = 20  # haloes of a job then: fewer take less time than its start
 
 
 def shard_size(halos_per_job: int | str, n_halos: int) -> int:
     """Return how many haloes a job takes."""
     if not isinstance(halos_per_job, str):
         return halos_per_job
-    return 1 if n_halos <= SINGLE else -(-n_halos // SHARDS)
+    return 1 if n_halos <= SINGLE else max(LEAST, -(-n_halos // SHARDS))
 
 
 def shard_names(halo_ids: list[str], size: int) -> list[str]:

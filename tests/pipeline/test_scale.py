@@ -43,8 +43,8 @@ def test_auto_is_one_job_a_halo_for_few_and_a_hundred_jobs_for_many():
     assert [listing.shard_size("auto", n) for n in (1, 250, 251, 1000, 5000, 100_000)] == [
         1,
         1,
-        3,
-        10,
+        20,
+        20,
         50,
         1000,
     ]
