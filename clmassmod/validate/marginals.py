@@ -23,7 +23,7 @@ from clmassmod.validate.reference import Array, Lens, relative
 _RADIUS = np.geomspace(0.35, 2.8, 10)
 _ERROR = 0.02
 _SD = "shift of the mean of ln M, or change of its width, in standard deviations"
-_QUADRATURE = "stated accuracy of the quadrature over nuisance parameters, 0.012 standard deviations"
+_QUADRATURE = "errors of the quadrature over one nuisance parameter are below 1e-3"
 
 
 def _data(seed: int) -> Array:
@@ -76,7 +76,7 @@ def _normal(n: int = 41, reach: float = 5.0) -> tuple[Array, Array]:
     return t, w / w.sum()
 
 
-@check(0.02, quantity=_SD, reason=_QUADRATURE, source="sum over 41 concentrations, Wright & Brainerd 2000")
+@check(0.005, quantity=_SD, reason=_QUADRATURE, source="sum over 41 concentrations, Wright & Brainerd 2000")
 def scatter_of_concentration(lab: Lab) -> float:
     """Lognormal scatter of the concentration about its relation, integrated out."""
     t, w = _normal()
@@ -89,7 +89,7 @@ def scatter_of_concentration(lab: Lab) -> float:
 
 
 @check(
-    0.02,
+    0.005,
     quantity=_SD,
     reason=_QUADRATURE,
     source="Gauss–Legendre sum over 30 concentrations, Wright & Brainerd 2000",
@@ -106,7 +106,7 @@ def free_concentration(lab: Lab) -> float:
     )
 
 
-@check(0.02, quantity=_SD, reason=_QUADRATURE, source="sum over 41 calibrations, Wright & Brainerd 2000")
+@check(0.005, quantity=_SD, reason=_QUADRATURE, source="sum over 41 calibrations, Wright & Brainerd 2000")
 def shear_calibration(lab: Lab) -> float:
     """A normal prior of the multiplicative shear bias, integrated in closed form."""
     t, w = _normal()
@@ -119,7 +119,7 @@ def shear_calibration(lab: Lab) -> float:
 
 
 @check(
-    0.02,
+    0.005,
     quantity=_SD,
     reason=_QUADRATURE,
     source="sum over 60 offsets at equal probabilities of a Rayleigh distribution, Wright & Brainerd 2000",
@@ -155,7 +155,7 @@ def offset_of_the_centre(lab: Lab) -> float:
 
 
 @check(
-    0.02,
+    0.005,
     quantity=_SD,
     reason=_QUADRATURE + "; the shear is linear in the small term",
     source="sum over 41 amplitudes of the term of the tables, which step tables checks, added to "

@@ -102,7 +102,8 @@ def gradient(lab: Lab) -> float:
 def posterior(lab: Lab) -> float:
     """Means of ln M and ln c, and their widths, of a noisy halo with a free concentration."""
     value = _value(2)
-    fit = nuts.fit(lab.profile(Lens(), value), lab.model(4.0, nuisance=_FREE), rng=np.random.default_rng(1))
+    model, rng = lab.model(4.0, nuisance=_FREE), np.random.default_rng(1)
+    fit = nuts.fit(lab.profile(Lens(), value), model, rng=rng, draws=2000, tune=1000)
     ln_m, ln_c, density = _grid(value)
     worst = 0.0
     for name, x, weight in (
