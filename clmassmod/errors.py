@@ -49,3 +49,7 @@ class ValidationError(ClmassmodError):
     """A check of the validation did not pass."""
 
     exit_code = 8
+
+
+class InputChangedError(OutdatedError):
+    """A file that a job reads is not what it was when the campaign was prepared."""

@@ -48,9 +48,13 @@ class RankTest(NamedTuple):
 
 
 def pulls(estimate: ArrayLike, error: ArrayLike, truth: ArrayLike) -> Array:
-    """Return (estimate - truth) / error, (halo,); standard normal if the errors are right and normal."""
+    """Return (estimate - truth) / error, (halo,); standard normal if the errors are right and normal.
+
+    NaN where the error is not above 0: such a halo says nothing of its errors.
+    """
     difference = np.asarray(estimate, dtype=np.float64) - np.asarray(truth, dtype=np.float64)
-    return np.asarray(difference / np.asarray(error, dtype=np.float64))
+    stated = np.asarray(error, dtype=np.float64)
+    return np.asarray(difference / np.where(stated > 0, stated, np.nan))
 
 
 def coverage(pit: Array, levels: tuple[float, ...] = LEVELS) -> tuple[Coverage, ...]:

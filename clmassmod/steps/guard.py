@@ -6,19 +6,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from clmassmod.config import CampaignConfig, Model
-from clmassmod.errors import ClmassmodError, OutdatedError
+from clmassmod.errors import ClmassmodError, InputChangedError, OutdatedError
 from clmassmod.steps.lock import check_still_wanted
 from clmassmod.steps.paths import Campaign
 from clmassmod.steps.sources import files_in, fingerprint, stamp_of
 
 _FROZEN = ("config.yaml", "campaign.json")
+_QUICK_SECONDS = 2e-3  # for a look at the inputs before each halo
 
 
 def check_inputs(campaign: Campaign, files: Iterable[str]) -> None:
-    """Raise OutdatedError unless these files are what they were when the campaign was prepared.
+    """Raise InputChangedError unless these files are what they were when the campaign was prepared.
 
     Size and time are compared; where the time alone differs, the content decides.
     """
@@ -31,11 +33,11 @@ def check_inputs(campaign: Campaign, files: Iterable[str]) -> None:
                 and fingerprint(path, None)["sha256"] == known["sha256"]
             )
         except OSError as error:
-            raise OutdatedError(
+            raise InputChangedError(
                 f"{path}: cannot be read any more ({error.strerror or error}); restore it and run again"
             ) from None
         if not same:
-            raise OutdatedError(
+            raise InputChangedError(
                 f"{path}: changed since this campaign was prepared; nothing of the new file was used. "
                 "Restore it, or run snakemake again, which redoes what depends on it"
             )
@@ -51,11 +53,14 @@ class Guard:
         As the job opened it.
     step, name : str
         mock and survey, fit and analysis …: what ``Campaign.hash`` takes.
+    sparse : bool
+        Whether the inputs are looked at now and then, and not at every check.
     """
 
     campaign: Campaign
     step: str
     name: str
+    sparse: bool = False
     _seen: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -80,14 +85,26 @@ class Guard:
             return list(config.bins.values())
         return [config.simulation, *([] if config.truth is None else [config.truth])]
 
-    def check(self) -> None:
-        """Raise OutdatedError if something changed that the job's results depend on, or nobody wants them."""
+    def check(self, *, last: bool = False) -> bool:
+        """Raise OutdatedError if something changed that the job's results depend on, or nobody wants them.
+
+        A look at the inputs that takes long, at a folder of many files, is repeated in a twentieth of the
+        time at most, and then ``sparse`` is true; ``last`` looks in any case, before a job says that it is
+        done. Returns whether it looked.
+        """
         check_still_wanted(self.campaign.folder)
         self._check_configuration()
+        begin = monotonic()
+        if not last and begin < self._seen.get("next look", 0.0):
+            return False
         stamps = self._stamps()
         if stamps is None or stamps != self._seen.get("stamps"):
             check_inputs(self.campaign, self.files)
             self._seen["stamps"] = stamps
+        took = monotonic() - begin
+        self.sparse = took > _QUICK_SECONDS
+        self._seen["next look"] = begin + (20.0 * took if self.sparse else 0.0)
+        return True
 
     def _stamps(self) -> Any:
         try:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 
-from clmassmod.errors import ClmassmodError, OutdatedError, StoreError
+from clmassmod.errors import ClmassmodError, InputChangedError, OutdatedError, StoreError
 from clmassmod.records import HaloInfo
 from clmassmod.steps.guard import Guard
 from clmassmod.steps.markers import write_marker
@@ -89,14 +89,24 @@ def run_shard(
             states[halo.halo_id] = valid(halo.halo_id)
     missing = [halo for halo in halos if halo.halo_id not in states]
     progress = Progress(len(missing), report)
-    for halo in missing:
-        guard.check()
-        try:
-            # made meanwhile, by a job of a run that was killed
-            states[halo.halo_id] = valid(halo.halo_id)
-        except StoreError:
-            states[halo.halo_id] = _do(guard, halo, work, report)
-        progress.advance()
+    unsure: list[str] = []  # made since the inputs were last seen unchanged
+    try:
+        for halo in missing:
+            if guard.check():
+                unsure.clear()
+            try:
+                # made meanwhile, by a job of a run that was killed
+                states[halo.halo_id] = valid(halo.halo_id)
+            except StoreError:
+                if guard.sparse:
+                    unsure.append(halo.halo_id)
+                states[halo.halo_id] = _do(guard, halo, work, report)
+            progress.advance()
+        guard.check(last=True)
+    except InputChangedError:
+        for halo_id in unsure:
+            campaign.halo_file(step, name, halo_id).unlink(missing_ok=True)
+        raise
     done = [halo.halo_id for halo in halos if states[halo.halo_id] != "failed"]
     sync_files([campaign.halo_file(step, name, halo_id) for halo_id in done])
     if finish is not None:

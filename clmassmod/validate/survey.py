@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from clmassmod.core.centres import sz
+from clmassmod.mock.shapes import count_factor
 from clmassmod.records import HaloInfo
 from clmassmod.validate.checks import check
 from clmassmod.validate.lab import Lab, standard_errors
@@ -57,6 +58,28 @@ def magnification(lab: Lab) -> float:
     mu = 1.0 / ((1.0 - beta * kappa) ** 2 - (beta * gamma) ** 2)
     expected = 12 * 1000.0 / scale**2 * np.trapezoid(2 * np.pi * r * mu ** (2.5 * 0.15 - 1.0), r, axis=0)
     return float(abs((counts - expected).sum() / math.sqrt(expected.sum())))
+
+
+@check(
+    1e-10,
+    quantity="relative error",
+    reason="rounding of a power",
+    source="mu^(2.5 s - 1), 1 / mu = (1 - kappa)^2 - gamma^2; Broadhurst, Taylor & Peacock 1995",
+)
+def magnified_counts(lab: Lab) -> float:
+    """Factor of the number of galaxies from 0.3 to 3 Mpc, for counts steeper or shallower than balance."""
+    del lab
+    r, beta = np.geomspace(0.3, 3.0, 12), 0.7
+    kappa, gamma = _LENS.kappa_gamma(r)
+    inverse = (1.0 - beta * kappa) ** 2 - (beta * gamma) ** 2
+    angle = np.linspace(0.0, math.pi, r.size)
+    worst = 0.0
+    for slope in (0.15, 0.4, 0.8):
+        found = count_factor(
+            kappa, gamma * np.cos(angle), gamma * np.sin(angle), np.full(r.size, beta), slope, 100.0
+        )
+        worst = max(worst, relative(found, inverse ** (1.0 - 2.5 * slope)))
+    return worst
 
 
 @check(

@@ -5,13 +5,15 @@ import os
 import socket
 import subprocess
 import sys
+from time import sleep
 
 import pytest
 from campaigns import run, small
 
 from clmassmod.errors import ConfigError, OutdatedError
-from clmassmod.steps import halos, lock
+from clmassmod.steps import guard, halos, lock
 from clmassmod.steps.campaign import prepare
+from clmassmod.steps.gather import make_tables
 from clmassmod.steps.halos import fit_shard, mock_shard
 
 DEAD = 2**22 + 1  # no Linux has such a process
@@ -68,6 +70,33 @@ def test_input_that_changes_while_a_halo_is_made_leaves_no_file(tmp_path, monkey
     with pytest.raises(OutdatedError, match="changed since"):
         mock_shard(campaign, "wide", "b", print)
     assert not mock.exists()
+
+
+def test_inputs_that_take_long_to_look_at_are_seen_to_change_in_the_end(tmp_path, monkeypatch):
+    """Not every halo looks at a folder of many files; what was made since the last look does not stay."""
+    data = listed(tmp_path) | {"halos_per_job": 3}
+    campaign = prepare(data)
+    make_tables(campaign)
+    monkeypatch.setattr(guard, "_QUICK_SECONDS", -1.0)  # any look is a long one
+    look, looks, work = guard.stamp_of, [], halos.mock_halo
+    monkeypatch.setattr(guard, "stamp_of", lambda path: (sleep(0.05), looks.append(path), look(path))[2])
+
+    def changed_meanwhile(inputs, survey, halo):
+        if halo.halo_id == "b":
+            file.write_text(file.read_text() + "\n")
+        return work(inputs, survey, halo)
+
+    file = tmp_path / "masses.csv"
+    text = file.read_text()
+    monkeypatch.setattr(halos, "mock_halo", changed_meanwhile)
+    with pytest.raises(OutdatedError, match=r"masses\.csv: changed since"):
+        mock_shard(campaign, "wide", "shard00000", print)
+    assert len(looks) == 4  # at first and at last, each confirmed
+    assert not list((campaign.folder / "mocks").rglob("*.h5"))
+    file.write_text(text)
+    monkeypatch.setattr(halos, "mock_halo", work)
+    mock_shard(campaign, "wide", "shard00000", print)
+    assert len(list((campaign.folder / "mocks").rglob("*.h5"))) == 3
 
 
 def test_configuration_that_changes_under_a_job_is_noticed():

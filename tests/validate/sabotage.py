@@ -298,6 +298,10 @@ SABOTAGES = {
         "mock.shapes:count_factor",
         give(lambda k, a, b, beta, slope, most: (k, a, b, beta, slope + 0.05, most)),
     ),
+    "mock/magnified_counts": one(
+        "validate.survey:count_factor",
+        give(lambda k, a, b, beta, slope, most: (k, a, b, beta, 1.04 * slope, most)),
+    ),
     "mock/cluster_members": one("mock.members:per_background", times(1.1)),
     "mock/magnitudes": one("mock.sources:draw_magnitudes", out(lambda m: m - 0.02)),
     "mock/clustering": one(
