@@ -364,7 +364,7 @@ SABOTAGES = {
     "curvefit/noise_free_mass": NFW,
     "curvefit/noise_free_mass_and_concentration": NFW,
     "curvefit/covariance_of_parameters": one("fitters.curvefit:_covariance", times(1.01)),
-    "curvefit/errors_with_priors": one("fitters.curvefit:_Problem._with_priors", _priors),
+    "curvefit/errors_with_priors": one("fitters.residuals:Residuals._with_priors", _priors),
     "curvefit/pulls": errors(1.4),
     "curvefit/chi_squared": errors(1.01),
     "nuts/density": errors(1.02),
@@ -377,7 +377,8 @@ SABOTAGES = {
     "ensemble/marginal_likelihood": NORMAL,
     "ensemble/redshift_trend": one("ensemble.fit:redshift_regressor", first(lambda x: -x)),
     "ensemble/grids_of_other_codes": one(
-        "core.likelihoods:_Group.evaluate", lambda old: lambda self, x: old(self, x + 1.0 / len(self.node))
+        "core.likelihoods:_Group._evaluate",
+        lambda old: lambda self, x, ln_like: old(self, x + 1.0 / len(self.node), ln_like),
     ),
     "ensemble/order_of_haloes": one("ensemble.members:gather", _without_last),
     "comparison/grid_posterior": NORMAL,
