@@ -166,7 +166,7 @@ def test_masses_of_simulations_seen_as_real_clusters_were(root, shared, name):
     assert int(rows["sz"]["n_halos"]) == 6
     for row in rows.values():
         assert abs(float(row["ln_bias"])) < 5 * float(row["ln_bias_err"])
-    halos = campaign.state["halo_ids"]
+    halos = campaign.halo_ids
     catalogs = {s: [load_catalog(campaign.mock_file(s, h), h) for h in halos] for s in campaign.surveys}
     offsets = [np.hypot(*c.offset_mpc) for c in catalogs["sz"]]
     assert 0.001 < np.median(offsets) < 0.3  # Mpc; arcminutes over the significance

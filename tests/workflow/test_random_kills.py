@@ -3,6 +3,7 @@
 `CLMASSMOD_KILLS=100 python -m pytest tests/workflow/test_random_kills.py` kills a hundred times.
 """
 
+import copy
 import os
 import random
 import shutil
@@ -28,6 +29,7 @@ RESULTS = ("mocks", "fits", "bins", "ensembles", "comparisons", "report")
 
 def made(folder, config):
     """Return a campaign with a fitter that takes its time where the folder says so."""
+    config = copy.deepcopy(config)
     folder.mkdir()
     shutil.copy(Path(__file__).with_name("slow_fitter.py"), folder)
     config["simulation"]["options"]["n_halos"] = N_HALOS
@@ -73,12 +75,12 @@ def test_random_kills_change_no_bit(tmp_path, test_config):
     campaign = made(tmp_path / "killed", test_config)
     (campaign.folder / "slow").write_text("0.7")
     seen, victims, completed = {}, Counter(), 0
-    log = (campaign.folder / "snakemake.log").open("w")
     head = None
     while victims.total() < KILLS:
         if head is None:
             command = campaign.command(cores=2)
-            head = subprocess.Popen(command, cwd=campaign.folder, stdout=log, stderr=subprocess.STDOUT)
+            with (campaign.folder / "snakemake.log").open("a") as log:
+                head = subprocess.Popen(command, cwd=campaign.folder, stdout=log, stderr=subprocess.STDOUT)
             begun = len(campaign.files("logs"))
             early = rng.random() < 0.1  # else wait for a first job: a start is most of the time
             while head.poll() is None and len(campaign.files("logs")) <= begun and not early:
