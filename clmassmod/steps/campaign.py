@@ -21,7 +21,7 @@ from clmassmod.steps.layout import RESULT, remove_if_abandoned, settle
 from clmassmod.steps.listing import extras_of, halos_csv, ids_of, shard_size, shard_starts
 from clmassmod.steps.lock import hold
 from clmassmod.steps.markers import stale_markers
-from clmassmod.steps.mend import damaged
+from clmassmod.steps.mend import bring_back_from_the_future, damaged
 from clmassmod.steps.paths import Campaign
 from clmassmod.steps.sources import check_plugins, files_in, fingerprint, resolve
 from clmassmod.store import write_text_if_changed
@@ -108,6 +108,9 @@ def _freeze(campaign: Campaign, tell: Callable[[str], None] | None) -> None:
         path.unlink(missing_ok=True)
         if why and tell is not None:
             tell(f"{why.partition('; ')[0]}; it is made again")
+    late = bring_back_from_the_future(campaign)
+    if late and tell is not None:
+        tell(f"{campaign.root}: {late} files of a clock that ran ahead are dated to now")
 
 
 def _state(config: CampaignConfig, folder: Path, source: str) -> tuple[dict[str, Any], str]:
