@@ -352,6 +352,10 @@ SABOTAGES = {
     "scan/shear_calibration": one(
         "fitters.marginal:_calibrated", give(lambda d, x, y, mean, sd: (d, x, y, mean, 1.3 * sd))
     ),
+    "scan/distributions_of_offsets": one(
+        "fitters.nuisance:_offsets",
+        lambda old: lambda name, scale, share, n: old(name, 1.01 * scale, share, n),
+    ),
     "scan/offset_of_the_centre": one(
         "fitters.nuisance:_offsets",
         lambda old: lambda name, scale, share, n: old(name, 1.3 * scale, share, n),
