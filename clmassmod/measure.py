@@ -50,7 +50,7 @@ def measure(
     Returns
     -------
     ShearProfile
-        Weighted means; the excess surface density is the mean of e_t Sigma_crit, weighted by the weights
+        With ``bins.spacing`` "unbinned" a row a galaxy, see ``_each``. Otherwise weighted means; the excess surface density is the mean of e_t Sigma_crit, weighted by the weights
         times Sigma_crit^-2 (Sheldon et al. 2004, AJ 127, 2544). Errors come from the shape noise of one
         component, or the scatter of means of resampled galaxies. ``radius_mpc`` is where a typical
         cluster's shear has its mean in the bin, so that a model evaluated there is the bin's: for NFW
@@ -65,6 +65,8 @@ def measure(
     """
     bins = RadialBins() if bins is None else bins
     used = _select(catalog, radius_mpc, bins)
+    if bins.spacing == "unbinned":
+        return _each(catalog, used, bins)
     sums, n_gal = _sums(used, bins), np.bincount(used.place, minlength=used.n_bins).astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = sums / sums[0]
@@ -132,7 +134,10 @@ def _select(catalog: SourceCatalog, radius_mpc: tuple[float, float], bins: Radia
         low, high = float(fixed[0]), float(fixed[-1])
     keep = np.flatnonzero((radius >= low) & (radius <= high))
     radius = radius[keep]
-    edges = bin_edges((low, high), bins.n, bins.spacing, radius) if fixed is None else fixed
+    if bins.spacing == "unbinned":
+        edges = np.array([low, high])
+    else:
+        edges = bin_edges((low, high), bins.n, bins.spacing, radius) if fixed is None else fixed
     e_t, e_x = tangential_cross(catalog.e1[keep], catalog.e2[keep], x[keep], y[keep])
     beta_s = catalog.beta_s[keep]
     extra = {
@@ -160,6 +165,30 @@ def _select(catalog: SourceCatalog, radius_mpc: tuple[float, float], bins: Radia
     return _Used(
         assign(radius, edges), edges, edges.size - 1, radius, e_t, e_x, weight, beta_s,
         extra.get("beta_s2", beta_s * beta_s), noise, extra.get("boost"), catalog.z_source[keep],
+    )  # fmt: skip
+
+
+def _each(catalog: SourceCatalog, used: _Used, bins: RadialBins) -> ShearProfile:
+    """Return a profile whose rows are the galaxies, inside first, each with a noise of its own.
+
+    The weights stand for inverse variances, up to a factor: error_i^2 = sum(w^2 noise^2) / sum(w) / w_i, so
+    that a weighted mean of galaxies has the error that it has in bins. Galaxies without weight are left out,
+    as are those for which nothing is sheared (``beta_s`` = 0).
+    """
+    kept = np.flatnonzero((used.weight > 0) & (used.beta_s > 0))
+    kept = kept[np.argsort(used.radius[kept], kind="stable")]
+    weight = used.weight[kept]
+    noise = used.noise[kept] if isinstance(used.noise, np.ndarray) else used.noise
+    with np.errstate(invalid="ignore", divide="ignore"):
+        error = np.sqrt(np.sum(np.square(weight * noise)) / weight.sum() / weight)
+    boost = np.ones(kept.size) if used.boost is None else used.boost[kept]
+    value, cross, error = used.e_t[kept] * boost, used.e_x[kept] * boost, error * boost
+    if bins.observable == "delta_sigma":
+        unit = catalog.sigma_crit_inf_msun_mpc2
+        value, cross, error = value * unit, cross * unit, error * unit
+    return ShearProfile(
+        catalog.halo, bins.observable, used.radius[kept], value, error, cross, np.ones(kept.size),
+        used.beta_s[kept], used.beta_s2[kept], catalog.d_lens_mpc, catalog.sigma_crit_inf_msun_mpc2,
     )  # fmt: skip
 
 

@@ -82,8 +82,10 @@ class RadialBins(Model):
     """Radial bins of a profile that is measured from galaxies."""
 
     n: int = Field(10, ge=1, le=1000, description="number of bins")
-    spacing: Literal["linear", "log", "equal_count"] = Field(
-        "linear", description="edges equal in r, in ln r, or with as many galaxies in each bin"
+    spacing: Literal["linear", "log", "equal_count", "unbinned"] = Field(
+        "linear",
+        description="edges equal in r, in ln r, or with as many galaxies in each bin; "
+        "unbinned: each galaxy is fitted by itself",
     )
     edges_mpc: Edges | None = Field(
         None, description="fixed edges instead of n and spacing; those inside radius_mpc are used"
@@ -105,6 +107,15 @@ class RadialBins(Model):
     )
     bootstrap_samples: int = Field(200, ge=20, le=100_000, description="resamples for errors 'bootstrap'")
     structure: bool = Field(False, description="covariance of structure along the line of sight is added")
+
+    @model_validator(mode="after")
+    def _of_bins_alone(self) -> Self:
+        if self.spacing == "unbinned":
+            fields = type(self).model_fields
+            for key in ("n", "edges_mpc", "min_galaxies", "errors", "structure"):
+                if getattr(self, key) != fields[key].default:
+                    raise ValueError(f"{key} is of bins, and spacing 'unbinned' has none: leave it out")
+        return self
 
 
 class DensityModel(Model):
@@ -153,7 +164,16 @@ class Analysis(Model):
             raise ValueError(
                 "radial_bins.structure and noise.large_scale_structure are the same noise: keep one of them"
             )
+        if self.radial_bins.spacing == "unbinned":
+            self._check_unbinned()
         return self
+
+    def _check_unbinned(self) -> None:
+        remedy = "radial_bins.spacing: linear, log or equal_count goes with it"
+        if self.noise.large_scale_structure or self.noise.profile_scatter is not None:
+            raise ValueError(f"the noise of unbinned galaxies has no covariance; {remedy}")
+        if self.method == "nuts":
+            raise ValueError(f"method 'nuts' fits no unbinned galaxies, 'scan' and 'curvefit' do; {remedy}")
 
     @model_serializer(mode="wrap")
     def _without_empty_noise(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

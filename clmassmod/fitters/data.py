@@ -16,6 +16,15 @@ Flags = NDArray[np.bool_]
 Covariance = Callable[[tuple[ShearProfile, ...], tuple[Flags, ...]], Array | None]
 """Covariance (bin, bin) of the used bins of all profiles of a halo."""
 
+MANY = 200  # bins: more are galaxies
+_GROUPS = 12
+
+
+def groups(n: int) -> NDArray[np.intp]:
+    """Return where each of a dozen groups of n neighbours begins, (group,)."""
+    return np.unique(np.linspace(0, n, _GROUPS, endpoint=False).astype(np.intp))
+
+
 _PER_BIN = ("radius_mpc", "value", "error", "cross", "n_gal", "beta_s", "beta_s2")
 
 
@@ -37,9 +46,16 @@ class FitData:
 
     @property
     def significance(self) -> float:
-        """Signal-to-noise ratio of the data about zero, without the part that noise alone has."""
+        """Signal-to-noise ratio of the data about zero, without the part that noise alone has.
+
+        Of many galaxies that are not binned, of means of neighbours: noise would hide the signal of each.
+        """
         values = self.whiten(self.value)
-        return math.sqrt(max(float(values @ values) - self.n_bins, 0.0))
+        if self.n_bins > MANY and self.whitening is None:
+            weight, start = 1.0 / self.error, groups(self.n_bins)
+            values = np.add.reduceat(values * weight, start)
+            values = values / np.sqrt(np.add.reduceat(weight * weight, start))
+        return math.sqrt(max(float(values @ values) - len(values), 0.0))
 
     def whiten(self, values: Array) -> Array:
         """Return values (..., bin) in units of the noise, independent of each other."""

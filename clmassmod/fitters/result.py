@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from clmassmod.core.likelihoods import LikelihoodTable
 from clmassmod.errors import FitError
-from clmassmod.fitters.data import FitData
+from clmassmod.fitters.data import FitData, groups, usable_bins
 from clmassmod.fitters.grid import MASS_GRID_MSUN
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.summary import chi2_probability
-from clmassmod.records import Array, HaloFit
+from clmassmod.records import Array, HaloFit, ShearProfile
 
 
 def ln_likelihood(fit: HaloFit, mass_msun: ArrayLike, mass_definition: str | None = None) -> Array:
@@ -78,3 +81,41 @@ def best_model(data: FitData, signal: Array) -> dict[str, Array]:
     """Return the best model (bin,) at the bins that were fitted, all profiles one after the other."""
     radius = np.concatenate([p.radius_mpc[used] for p, used in zip(data.profiles, data.used, strict=True)])
     return {"radius_mpc": radius, "value": signal}
+
+
+def condensed(fit: HaloFit, profiles: Sequence[ShearProfile]) -> HaloFit:
+    """Return the fit of unbinned galaxies with means of neighbours in place of its data and its model.
+
+    For files and figures: likelihood and summaries stay those of the galaxies.
+
+    Parameters
+    ----------
+    fit : HaloFit
+    profiles : sequence of ShearProfile
+        What was fitted; galaxies in the order of their radii.
+    """
+    if fit.status != "ok":
+        return replace(fit, profile=None)
+    radius, value, first = [], [], 0
+    shown = None
+    for profile in profiles:
+        used = np.flatnonzero(usable_bins(profile))
+        if used.size == 0:
+            continue
+        weight, start = profile.error[used] ** -2.0, groups(used.size)
+        total = np.add.reduceat(weight, start)
+
+        def mean(column: Array, w: Array = weight, at: Array = start, total: Array = total) -> Array:
+            return np.asarray(np.add.reduceat(w * column, at) / total)
+
+        radius.append(mean(profile.radius_mpc[used]))
+        value.append(mean(fit.model["value"][first : first + used.size]))
+        first += used.size
+        if shown is None:
+            columns = {n: mean(getattr(profile, n)[used]) for n in ("value", "cross", "beta_s", "beta_s2")}
+            shown = replace(
+                profile, radius_mpc=radius[-1], error=total**-0.5,
+                n_gal=np.add.reduceat(profile.n_gal[used], start), edges_mpc=None, covariance=None, **columns,
+            )  # fmt: skip
+    model = {**fit.model, "radius_mpc": np.concatenate(radius), "value": np.concatenate(value)}
+    return replace(fit, profile=shown, model=model, metadata={**fit.metadata, "unbinned": first})

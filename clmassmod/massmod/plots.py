@@ -54,7 +54,12 @@ class Plots:
         return axes
 
     def _drawn(self, name: str, fit: HaloFit | None) -> Sequence[ShearProfile]:
-        """Return the profiles that were fitted; of fits that were read, the one that the file holds."""
+        """Return the profiles that were fitted; of fits that were read, the one that the file holds.
+
+        Of galaxies that were not binned, means of neighbours.
+        """
+        if fit is not None and fit.profile is not None and "unbinned" in fit.metadata:
+            return (fit.profile,)
         if fit is None or fit.profile is None or (self._session is not None and name in self.profiles):
             return tuple(self.profiles[name])
         return (fit.profile,)

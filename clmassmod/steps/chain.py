@@ -14,7 +14,9 @@ from typing import Any
 from clmassmod.config import Analysis, Survey, halo_rng
 from clmassmod.core.fields import LensingField
 from clmassmod.errors import ReaderError
+from clmassmod.fitters.data import as_profiles
 from clmassmod.fitters.likelihood import LensModel, select_bins
+from clmassmod.fitters.result import condensed
 from clmassmod.fitters.summary import with_summary
 from clmassmod.measure import measure
 from clmassmod.mock import observe
@@ -90,6 +92,8 @@ def fit_profiles(
     rng = halo_rng(seed, first.halo.halo_id, f"fit/{name}")
     fit = fitter or FITTERS.load(analysis.method)
     result: HaloFit = fit(profiles, model, prior=analysis.prior, rng=rng, **analysis.options)
+    if analysis.radial_bins.spacing == "unbinned":
+        result = condensed(result, as_profiles(profiles))
     return with_summary(result, analysis.prior)
 
 
