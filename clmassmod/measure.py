@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clmassmod.config import halo_rng
-from clmassmod.config.models import RadialBins
+from clmassmod.config.analysis import RadialBins
 from clmassmod.core.radial import assign, bin_edges, bin_sums, tangential_cross
 from clmassmod.core.units import ARCMIN_RAD
 from clmassmod.errors import ConfigError
@@ -50,13 +50,14 @@ def measure(
     Returns
     -------
     ShearProfile
-        With ``bins.spacing`` "unbinned" a row a galaxy, see ``_each``. Otherwise weighted means; the excess surface density is the mean of e_t Sigma_crit, weighted by the weights
+        Weighted means; the excess surface density is the mean of e_t Sigma_crit, weighted by the weights
         times Sigma_crit^-2 (Sheldon et al. 2004, AJ 127, 2544). Errors come from the shape noise of one
         component, or the scatter of means of resampled galaxies. ``radius_mpc`` is where a typical
         cluster's shear has its mean in the bin, so that a model evaluated there is the bin's: for NFW
         haloes of 1e14 to 2e15 Msun to 0.02 +- 0.1 % in the bin 0.5 to 0.7 Mpc, where the arithmetic
         mean, which ``bins.radius: mean`` gives, is 0.7 % off. Bins with less than ``bins.min_galaxies``
-        galaxies, or without weight, have the value NaN.
+        galaxies, or without weight, have the value NaN. With ``bins.spacing`` "unbinned" each row is a
+        galaxy behind the lens, inside first; its error is that of ``_each``.
 
     Raises
     ------

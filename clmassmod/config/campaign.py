@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from clmassmod.config.analysis import Analysis
 from clmassmod.config.load import build, describe, numbers, read_yaml
 from clmassmod.config.matrix import Matrix
-from clmassmod.config.models import Analysis, CampaignConfig
+from clmassmod.config.models import CampaignConfig
 from clmassmod.errors import ConfigError
 from clmassmod.registry import suggest
 

@@ -8,14 +8,10 @@ from typing import Any
 import yaml
 from pydantic import Field
 
+from clmassmod.config.analysis import Analysis, DensityModel
 from clmassmod.config.base import Model
 from clmassmod.config.load import build
-from clmassmod.config.models import (
-    Analysis,
-    CampaignConfig,
-    CosmologyConfig,
-    DensityModel,
-)
+from clmassmod.config.models import CampaignConfig, CosmologyConfig
 from clmassmod.config.survey import Footprint, Sources, Survey
 from clmassmod.config.values import PositiveInterval
 from clmassmod.errors import ConfigError

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from clmassmod.core.likelihoods import LikelihoodTable
 from clmassmod.errors import FitError
@@ -96,26 +96,33 @@ def condensed(fit: HaloFit, profiles: Sequence[ShearProfile]) -> HaloFit:
     """
     if fit.status != "ok":
         return replace(fit, profile=None)
-    radius, value, first = [], [], 0
-    shown = None
+    shown, first = [], 0
+    values = []
     for profile in profiles:
         used = np.flatnonzero(usable_bins(profile))
-        if used.size == 0:
-            continue
-        weight, start = profile.error[used] ** -2.0, groups(used.size)
-        total = np.add.reduceat(weight, start)
+        if used.size:
+            shown.append(_means(profile, used))
+            weight = profile.error[used] ** -2.0
+            values.append(_group_means(fit.model["value"][first : first + used.size], weight))
+            first += used.size
+    radius = np.concatenate([p.radius_mpc for p in shown])
+    model = {**fit.model, "radius_mpc": radius, "value": np.concatenate(values)}
+    return replace(fit, profile=shown[0], model=model, metadata={**fit.metadata, "unbinned": first})
 
-        def mean(column: Array, w: Array = weight, at: Array = start, total: Array = total) -> Array:
-            return np.asarray(np.add.reduceat(w * column, at) / total)
 
-        radius.append(mean(profile.radius_mpc[used]))
-        value.append(mean(fit.model["value"][first : first + used.size]))
-        first += used.size
-        if shown is None:
-            columns = {n: mean(getattr(profile, n)[used]) for n in ("value", "cross", "beta_s", "beta_s2")}
-            shown = replace(
-                profile, radius_mpc=radius[-1], error=total**-0.5,
-                n_gal=np.add.reduceat(profile.n_gal[used], start), edges_mpc=None, covariance=None, **columns,
-            )  # fmt: skip
-    model = {**fit.model, "radius_mpc": np.concatenate(radius), "value": np.concatenate(value)}
-    return replace(fit, profile=shown, model=model, metadata={**fit.metadata, "unbinned": first})
+def _means(profile: ShearProfile, used: NDArray[np.intp]) -> ShearProfile:
+    """Return the profile of groups of neighbours, of these rows."""
+    weight = profile.error[used] ** -2.0
+    columns = (profile.radius_mpc, profile.value, profile.cross, profile.beta_s, profile.beta_s2)
+    radius, value, cross, beta_s, beta_s2 = (_group_means(column[used], weight) for column in columns)
+    start = groups(used.size)
+    return replace(
+        profile, radius_mpc=radius, value=value, error=np.add.reduceat(weight, start) ** -0.5, cross=cross,
+        n_gal=np.add.reduceat(profile.n_gal[used], start), beta_s=beta_s, beta_s2=beta_s2,
+        covariance=None, edges_mpc=None,
+    )  # fmt: skip
+
+
+def _group_means(column: Array, weight: Array) -> Array:
+    start = groups(len(column))
+    return np.asarray(np.add.reduceat(weight * column, start) / np.add.reduceat(weight, start))

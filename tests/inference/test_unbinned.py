@@ -173,7 +173,7 @@ def test_log_likelihoods_of_galaxies_and_of_a_profile_add(tables, model):
 
 
 def test_noise_alone_has_no_significance(tables, model):
-    """Noise of thousands of galaxies must not pass for signal, which sets the nodes of nuisance parameters."""
+    """Noise of thousands of galaxies must not pass for signal: the nodes of nuisance parameters follow it."""
     rng = np.random.default_rng(11)
     profiles = [measure(galaxies(tables, model, 0, 3000, rng), RANGE, UNBINNED) for _ in range(20)]
     found = [model.prepare(p).significance for p in profiles]

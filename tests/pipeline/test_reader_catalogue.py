@@ -5,7 +5,8 @@ import pytest
 from astropy.table import Table
 from numpy.testing import assert_allclose
 
-from clmassmod.config.models import RadialBins, Simulation
+from clmassmod.config.analysis import RadialBins
+from clmassmod.config.models import Simulation
 from clmassmod.core.sky import offsets_arcmin
 from clmassmod.core.units import ARCMIN_RAD
 from clmassmod.errors import ConfigError, ReaderError

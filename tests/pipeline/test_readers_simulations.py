@@ -8,7 +8,8 @@ import pytest
 from astropy.io import fits
 from numpy.testing import assert_allclose
 
-from clmassmod.config.models import RadialBins, Simulation
+from clmassmod.config.analysis import RadialBins
+from clmassmod.config.models import Simulation
 from clmassmod.core import nfw
 from clmassmod.core.units import ARCMIN_RAD, ARCSEC_RAD
 from clmassmod.cosmology import Cosmology, beta, beta_s
