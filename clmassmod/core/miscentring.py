@@ -14,6 +14,7 @@ et al. 2007, arXiv:0709.1159, for the distributions.)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -32,6 +33,7 @@ _CUSP = 1e-8  # the same where circles of one fixed offset pass the halo's centr
 _ANGLES = 64
 _OFFSETS = 32  # in each of three panels
 _BLOCK = 200
+_TOGETHER = 8  # nodes of a grid come by so many
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,7 @@ def at_offsets(radius_mpc: ArrayLike, offset_mpc: ArrayLike, step: float = 0.06)
     ln d, as an integral over the offset needs.
     """
     radius, offset = np.asarray(radius_mpc, dtype=float), np.asarray(offset_mpc, dtype=float)
-    low = np.log(_INNERMOST * radius.min())
-    n = int(np.ceil((np.log(radius.max() + offset.max()) - low) / step)) + 3
+    low, n = _lattice(np.log(_INNERMOST * radius.min()), np.log(radius.max() + offset.max()), step)
     u, w = unit_nodes(_ANGLES)
     phi, w_phi = np.pi * u**3, 3.0 * u**2 * w
     r, s = radius[:, np.newaxis], offset[:, np.newaxis, np.newaxis]
@@ -126,6 +127,16 @@ def at_offsets(radius_mpc: ArrayLike, offset_mpc: ArrayLike, step: float = 0.06)
     sigma, mean = operators.reshape(2, len(offset), len(radius), n)
     grid = np.exp(low + step * np.arange(n))
     return [Miscentring(grid, a, b) for a, b in zip(sigma, mean, strict=True)]
+
+
+def _lattice(low: float, high: float, step: float) -> tuple[float, int]:
+    """Return the first and the number of nodes, multiples of ``step`` in ln d, that cover a range.
+
+    Rounded outwards, so that haloes of about the same radii share a grid and what is computed on it.
+    """
+    width = _TOGETHER * step
+    first, end = math.floor(low / width), math.ceil((high + 3.0 * step) / width)
+    return first * width, (end - first) * _TOGETHER
 
 
 def _distribution(radius: Array, distribution: str, scale: float) -> tuple[Array, Array]:
@@ -156,8 +167,7 @@ def _operator(radius: Array, offsets: Array, weights: Array, step: float) -> Mis
     if offsets.shape[1] == 1:  # no mean over offsets smooths a cusp that the circle runs into
         nearest = float(np.abs(radius - offsets[:, 0]).min())
         innermost = float(np.clip(nearest, _CUSP * radius.min(), innermost))
-    low = np.log(innermost)
-    n = int(np.ceil((np.log(radius.max() + offsets.max()) - low) / step)) + 3
+    low, n = _lattice(np.log(innermost), np.log(radius.max() + offsets.max()), step)
     sigma, mean = np.zeros((len(radius), n)), np.zeros((len(radius), n))
     u, w = unit_nodes(_ANGLES)
     phi, w_phi = np.pi * u**3, 3.0 * u**2 * w  # crowded at 0, where the line passes the halo's centre

@@ -56,6 +56,7 @@ class LensModel:
     noise: noises.NoiseTerms = noises.NONE
     description: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     centre_cache: dict[bytes, Any] = field(default_factory=dict, repr=False, compare=False)
+    grid_cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
     template_cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
     _at_nodes: list[Callable[[float], Array]] = field(default_factory=list, repr=False, compare=False)
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from clmassmod.core.likelihoods import LN_FLOOR
 from clmassmod.core.projected import Projected
-from clmassmod.fitters.data import FitData
+from clmassmod.fitters.data import MANY, FitData
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.nuisance import Nodes
 from clmassmod.fitters.observables import observable, observable_slope
@@ -71,6 +71,8 @@ def templates(model: LensModel, data: FitData, mass_msun: Array, definition: str
     kept = model.template_cache.get(key)
     if kept is None:
         kept = _templates(model, data, mass_msun, definition, nodes)
+        if data.n_bins > MANY:
+            return kept  # no two haloes have the same galaxies
         if len(model.template_cache) >= _REMEMBERED:
             model.template_cache.pop(next(iter(model.template_cache)))
         model.template_cache[key] = kept

@@ -10,7 +10,7 @@ from clmassmod.core.projected import Projected
 from clmassmod.fitters.data import FitData
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.observables import observable
-from clmassmod.fitters.surfaces import centre_operators, centred_nfw, tabulated
+from clmassmod.fitters.surfaces import between, centre_operators, centred_nfw, radial_nodes, tabulated
 from clmassmod.records import Array
 
 MASS_UNIT_MSUN = 1e14
@@ -67,13 +67,15 @@ class Residuals:
         return (sign * calibration)[:, np.newaxis] * np.concatenate(parts, axis=1), concentration
 
     def _surface(self, radius: Array, mass: Array, concentration: Array, amplitude: Array) -> Projected:
-        (average,) = centre_operators(self.model, radius, None)
+        nodes, weights = radial_nodes(radius)
+        (average,) = centre_operators(self.model, nodes, None)
         if average is None and tabulated(self.model):
             found = centred_nfw(self.model, radius, self.environment, mass, concentration)
         elif average is None:
-            found = self.model.surface(radius, self.environment, mass, concentration)
+            found = between(self.model.surface(nodes, self.environment, mass, concentration), weights)
         else:
-            found = average(lambda r: self.model.surface(r, self.environment, mass, concentration))
+            inner = average(lambda r: self.model.surface(r, self.environment, mass, concentration))
+            found = between(inner, weights)
         if self.model.nuisance.two_halo is None:
             return found
         term = self.model.two_halo(radius, self.environment.z, mass)

@@ -3,12 +3,16 @@
 An NFW halo is rho_s r_s f(R / r_s): its surface densities at fixed radii, centred or not, are functions of
 ln r_s alone, up to an amplitude. About its own centre f comes from a table in ln(R / r_s). About others it is
 averaged at nodes in ln r_s and interpolated for all masses and concentrations at once. Other profiles are
-computed one by one.
+computed one by one, about other centres on a grid that haloes of one redshift share. Between many radii,
+those of single galaxies, surface densities are interpolated in ln R.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,12 +20,17 @@ from clmassmod.core import nfw, nfw_table
 from clmassmod.core.massdef import threshold_density_msun_mpc3
 from clmassmod.core.miscentring import Miscentring, at_offsets
 from clmassmod.core.projected import Projected
+from clmassmod.fitters.data import MANY
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.records import Array, HaloEnvironment
 
+T = TypeVar("T")
+
 _STEP = 0.12  # in ln r_s: sixth-order interpolation errs by 1e-7
+_RADIAL_STEP = 0.05  # in ln R, where the profile about another centre has a kink
 _POINTS = 6
 _VALUES = 16_000  # of a block
+_CENTRES, _GRIDS = 64, 8  # of which a model keeps the last
 _BLOCK = 48  # masses that share nodes in ln r_s: few of a matrix of weights are not zero
 
 
@@ -63,13 +72,36 @@ def surface_blocks(
 
     In blocks that the processor's cache holds: new memory for all of them would cost more than the sums.
     """
-    operators = centre_operators(model, radius_mpc, offset_mpc)
     n, n_mass = concentration.shape
+    exact = offset_mpc is None and "offset_mpc" not in model.parameters and tabulated(model)
+    nodes, weights = (radius_mpc, None) if exact else radial_nodes(radius_mpc)
+    operators = centre_operators(model, nodes, offset_mpc)
     size = max(_VALUES // (len(operators) * n_mass * len(radius_mpc)), 1)
-    project = _projection(model, radius_mpc, environment, masses, concentration, operators)
+    project = _projection(model, nodes, environment, masses, concentration, operators)
     for start in range(0, n, size):
         part = slice(start, min(start + size, n))
-        yield part, project(part)
+        yield part, between(project(part), weights)
+
+
+def radial_nodes(radius_mpc: Array) -> tuple[Array, Array | None]:
+    """Return the radii (node,) to compute for many radii, and weights (radius, node) for those between.
+
+    Few radii are their own nodes, without weights. Others lie on multiples of a step, which haloes share.
+    """
+    if len(radius_mpc) <= MANY:
+        return radius_mpc, None
+    x = np.log(radius_mpc)
+    first = math.floor(x.min() / _RADIAL_STEP) - 2
+    n = math.ceil(x.max() / _RADIAL_STEP) + 3 - first
+    _, weights = _lagrange(x / _RADIAL_STEP - first, n)
+    return np.exp(_RADIAL_STEP * (first + np.arange(n))), weights
+
+
+def between(found: Projected, weights: Array | None) -> Projected:
+    """Return surface densities (..., radius) from those (..., node) of ``radial_nodes``."""
+    if weights is None:
+        return found
+    return Projected(found.sigma @ weights.T, found.delta_sigma @ weights.T)
 
 
 def _projection(
@@ -85,18 +117,25 @@ def _projection(
     if tabulated(model) and not centred:
         ln_r_s, amplitude = _scales(model, environment, masses, concentration)
         return _off_centre(ln_r_s, amplitude, radius_mpc, operators)
-    radius = radius_mpc if centred else _widest(radius_mpc, operators)
 
-    def project(part: slice) -> Projected:
+    def surface(radius: Array, part: slice) -> Projected:
         c = concentration[part]
         mass = np.broadcast_to(masses if len(masses) == 1 else masses[part], c.shape)
         if tabulated(model):
-            found = centred_nfw(model, radius, environment, mass, c)
-            return Projected(found.sigma[np.newaxis], found.delta_sigma[np.newaxis])
+            return centred_nfw(model, radius, environment, mass, c)
         found = model.surface(radius, environment, mass.ravel(), c.ravel())
-        sigma, delta = _about_centres(found, radius, radius_mpc, operators)
-        shape = (len(operators), *c.shape, len(radius_mpc))
-        return Projected(sigma.reshape(shape), delta.reshape(shape))
+        return Projected(*(values.reshape(*c.shape, len(radius)) for values in found))
+
+    if centred:
+        return lambda part: Projected(*(v[np.newaxis] for v in surface(radius_mpc, part)))
+    grid = _widest(operators)
+    key = (environment, grid.tobytes(), masses.tobytes(), concentration.tobytes())
+    inner = _kept(model.grid_cache, key, lambda: surface(grid, slice(None)), _GRIDS)
+    own = surface(radius_mpc, slice(None)) if None in operators else None
+
+    def project(part: slice) -> Projected:
+        at = Projected(inner.sigma[part], inner.delta_sigma[part])
+        return _about_centres(own and Projected(own.sigma[part], own.delta_sigma[part]), at, operators)
 
     return project
 
@@ -130,10 +169,12 @@ def _off_centre(
     ln_r_s: Array, amplitude: Array, radius_mpc: Array, operators: list[Miscentring | None]
 ) -> Callable[[slice], Projected]:
     """Return the same of NFW haloes (concentration, mass) about other centres."""
-    radius = _widest(radius_mpc, operators)
     nodes, first, weights = _interpolation(ln_r_s)
-    at_nodes = Projected(*nfw_table.shapes(np.log(radius) - nodes[:, np.newaxis]))
-    both = np.array(_about_centres(at_nodes, radius, radius_mpc, operators))  # (2, offset, node, bin)
+    own, inner = (
+        Projected(*nfw_table.shapes(np.log(radius) - nodes[:, np.newaxis]))
+        for radius in (radius_mpc, _widest(operators))
+    )
+    both = np.array(_about_centres(own, inner, operators))  # (2, offset, node, bin)
     shape = both.shape[:2] + both.shape[3:]
     both = np.moveaxis(both, 2, 0).reshape(len(nodes), -1)
 
@@ -158,45 +199,48 @@ def centre_operators(
     if offset_mpc is None and "offset_mpc" not in model.parameters:
         return [None]
     key = radius_mpc.tobytes() + (b"" if offset_mpc is None else offset_mpc.tobytes())
-    if key not in model.centre_cache:
-        if offset_mpc is None:
-            made = [model.mean_miscentring(radius_mpc)]
-        else:
-            made = list(at_offsets(radius_mpc, offset_mpc))
-        if len(model.centre_cache) >= _REMEMBERED:
-            model.centre_cache.pop(next(iter(model.centre_cache)))
-        model.centre_cache[key] = made
-    found: list[Miscentring | None] = model.centre_cache[key]
-    return found
+    return _kept(model.centre_cache, key, partial(_operators, model, radius_mpc, offset_mpc), _CENTRES)
 
 
-_REMEMBERED = 64
+def _operators(model: LensModel, radius_mpc: Array, offset_mpc: Array | None) -> list[Miscentring | None]:
+    if offset_mpc is None:
+        return [model.mean_miscentring(radius_mpc)]
+    return list(at_offsets(radius_mpc, offset_mpc))
 
 
-def _widest(radius_mpc: Array, operators: list[Miscentring | None]) -> Array:
-    """Return the radii that all operators need, whose grids start alike, after the bins' own."""
-    grids = [operator.grid_mpc for operator in operators if operator is not None]
-    return np.concatenate([radius_mpc, max(grids, key=len)])
+def _kept(cache: dict[Any, T], key: object, make: Callable[[], T], most: int) -> T:
+    """Return what the cache holds, or what is made now and kept in place of the oldest."""
+    if key not in cache:
+        made = make()
+        if len(cache) >= most:
+            cache.pop(next(iter(cache)))
+        cache[key] = made
+    return cache[key]
 
 
-def _about_centres(
-    found: Projected, radius: Array, radius_mpc: Array, operators: list[Miscentring | None]
-) -> Projected:
-    """Return surface densities (offset, mass, bin) from those (mass, node) of a centred profile."""
-    if len(radius) == len(radius_mpc):
-        return Projected(found.sigma[np.newaxis], found.delta_sigma[np.newaxis])
-    n = len(radius_mpc)
+def _widest(operators: list[Miscentring | None]) -> Array:
+    """Return the radii that all operators need, whose grids start alike."""
+    return max((operator.grid_mpc for operator in operators if operator is not None), key=len)
+
+
+def _about_centres(own: Projected | None, inner: Projected, operators: list[Miscentring | None]) -> Projected:
+    """Return surface densities (offset, ..., bin) about other centres.
+
+    From those of a centred profile: ``own`` at the bins, (..., bin), for the operators that are None, and
+    ``inner`` on the operators' grid, (..., node).
+    """
     sigma, delta = [], []
     for operator in operators:
         if operator is None:
-            sigma.append(found.sigma[:, :n])
-            delta.append(found.delta_sigma[:, :n])
+            if own is not None:
+                sigma.append(own.sigma)
+                delta.append(own.delta_sigma)
             continue
-        last = n + len(operator.grid_mpc)
-        inner = found.sigma[:, n:last]
-        offset = inner @ operator.sigma.T
+        n = len(operator.grid_mpc)
+        on_grid = inner.sigma[..., :n]
+        offset = on_grid @ operator.sigma.T
         sigma.append(offset)
-        delta.append((inner + found.delta_sigma[:, n:last]) @ operator.mean_sigma.T - offset)
+        delta.append((on_grid + inner.delta_sigma[..., :n]) @ operator.mean_sigma.T - offset)
     return Projected(np.array(sigma), np.array(delta))
 
 
@@ -208,15 +252,20 @@ def _interpolation(x: Array) -> tuple[Array, np.ndarray, Array]:
     low, high = float(x.min()), float(x.max())
     n = max(int(np.ceil((high - low) / _STEP)) + 1, _POINTS)
     nodes: Array = low + _STEP * np.arange(n, dtype=float) + 0.5 * (high - low - _STEP * (n - 1))
-    position = (x - nodes[0]) / _STEP
+    first, weights = _lagrange((x - nodes[0]) / _STEP, n)
+    return nodes, first, weights
+
+
+def _lagrange(position: Array, n: int) -> tuple[np.ndarray, Array]:
+    """Return the first of six nodes about each position, and the weights (..., node) of all n nodes."""
     first = np.clip(position.astype(np.intp) - (_POINTS // 2 - 1), 0, n - _POINTS)
     t = position - first
     a, b, c, d, e, f = (t - k for k in range(_POINTS))
     ab, cd, ef = a * b, c * d, e * f
     cdef, abef, abcd = cd * ef / 24.0, ab * ef / 12.0, ab * cd / 24.0
-    weights = np.zeros((x.size, n))
-    place = first.ravel() + n * np.arange(x.size)
+    weights = np.zeros((position.size, n))
+    place = first.ravel() + n * np.arange(position.size)
     terms = (b * cdef / -5.0, a * cdef, -d * abef, c * abef, -f * abcd, e * abcd / 5.0)
     for k, term in enumerate(terms):
         weights.ravel()[place + k] = term.ravel()
-    return nodes, first, weights.reshape(*x.shape, n)
+    return first, weights.reshape(*position.shape, n)

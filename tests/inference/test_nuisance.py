@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from lenses import empty_profile, make_tables, model_signal
+from numpy.testing import assert_array_equal
 from scipy.special import logsumexp
 
 from clmassmod.core.miscentring import miscentring
@@ -249,3 +250,23 @@ def test_fits_of_a_batch_are_those_of_single_jobs_to_the_bit(tables, fixed, nuis
         assert np.array_equal(fit.ln_like["200c"], alone.ln_like["200c"])
         assert fit.summary == alone.summary
         assert fit.best_fit == alone.best_fit
+
+
+@pytest.mark.parametrize("profile", ["nfw", "dk14"])
+def test_a_halo_does_not_depend_on_those_before_it(tables, profile):
+    """Surface densities that haloes of one redshift share are the same bits, whichever halo asks first."""
+    prior = {"miscentring": {"distribution": "gamma", "scale_mpc": 0.2, "fraction": 0.3}}
+
+    def model():
+        return LensModel.build(tables, profile=profile, concentration=4.0, nuisance=prior)
+
+    rng = np.random.default_rng(5)
+    profiles = []
+    for i in range(3):
+        radius = np.geomspace(0.3, 3.0, 8) * rng.uniform(0.6, 1.4)
+        empty = empty_profile(tables, radius=radius, halo_id=f"h{i}")
+        profiles.append(replace(empty, value=model_signal(model(), empty, 8e14)))
+    alone = [scan.fit(p, model()).ln_like["200c"] for p in profiles]
+    shared = model()
+    for found, expected in zip([scan.fit(p, shared) for p in reversed(profiles)], alone[::-1], strict=True):
+        assert_array_equal(found.ln_like["200c"], expected)

@@ -9,16 +9,20 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 from clmassmod.config import Analysis, RadialBins, build
+from clmassmod.core.miscentring import at_offsets
 from clmassmod.core.units import ARCMIN_RAD
 from clmassmod.errors import ConfigError
 from clmassmod.fitters import curvefit, scan
 from clmassmod.fitters.grid import MASS_GRID_MSUN
 from clmassmod.fitters.likelihood import LensModel
+from clmassmod.fitters.observables import observable
 from clmassmod.measure import measure
 from clmassmod.records import HaloInfo, SourceCatalog
 from clmassmod.report import figures
 from clmassmod.steps import chain
 from clmassmod.store import load_fit, save_fit
+
+pytestmark = pytest.mark.inference
 
 RANGE = (0.3, 2.5)
 UNBINNED = RadialBins(spacing="unbinned")
@@ -116,6 +120,45 @@ def test_scatter_of_the_concentration_against_a_sum(tables):
     print(f"mean off by {(m1 - m0) / s0:+.4f} sd, width by {s1 / s0 - 1:+.4f}")
     assert abs(m1 - m0) < 0.02 * s0
     assert abs(s1 / s0 - 1) < 0.02
+
+
+@pytest.mark.parametrize("profile", ["nfw", "einasto"])
+def test_wrong_centres_against_a_sum(tables, profile):
+    """Offsets, Rayleigh distributed in half of all haloes, summed at 40 equal probabilities."""
+    prior = {"miscentring": {"distribution": "rayleigh", "scale_mpc": 0.2, "fraction": 0.5}}
+    modelled = LensModel.build(tables, profile=profile, concentration=4.0, nuisance=prior)
+    centred = LensModel.build(tables, profile=profile, concentration=4.0)
+    data = measure(galaxies(tables, centred, 1e15, 500, np.random.default_rng(13)), RANGE, UNBINNED)
+    mass = np.geomspace(8e13, 4e15, 30)
+    terms = [np.log(0.5) + brute_ln_like(centred, data, mass)]
+    environment = centred.environment(data)
+    used = np.ones(len(data.value), bool)
+    for u in (np.arange(40) + 0.5) / 40:
+        (operator,) = at_offsets(data.radius_mpc, [0.2 * np.sqrt(-2.0 * np.log(u))])
+        surface = operator(lambda r: centred.surface(r, environment, mass, np.full(len(mass), 4.0)))
+        residual = (data.value - observable(data, used, surface)) / data.error
+        terms.append(np.log(0.5 / 40) - 0.5 * np.sum(residual**2, axis=1))
+    brute = np.logaddexp.reduce(terms, axis=0)
+    fit = scan.fit(data, modelled)
+    found = np.interp(np.log(mass), np.log(fit.mass_msun), fit.ln_like["200c"])
+    (m0, s0), (m1, s1) = (moments(np.log(mass), v) for v in (brute, found))
+    print(f"mean off by {(m1 - m0) / s0:+.4f} sd, width by {s1 / s0 - 1:+.4f}")
+    assert abs(m1 - m0) < 0.02 * s0
+    assert abs(s1 / s0 - 1) < 0.02
+
+
+@pytest.mark.parametrize(("profile", "parameters"), [("einasto", {}), ("tnfw", {"tau": 14.0, "n": 2})])
+def test_profiles_between_radii_that_are_computed(tables, profile, parameters):
+    """Of hundreds of galaxies a few dozen radii are computed: against all of them."""
+    other = LensModel.build(tables, profile=profile, concentration=4.0, parameters=parameters)
+    data = measure(galaxies(tables, other, 1e15, 500, np.random.default_rng(14)), RANGE, UNBINNED)
+    mass = MASS_GRID_MSUN[230:300:10]
+    brute = brute_ln_like(other, data, mass)
+    fit = scan.fit(data, other)
+    found = fit.ln_like["200c"][230:300:10]
+    assert_allclose(found - found.max(), brute - brute.max(), atol=2e-4)
+    least_squares = curvefit.fit(data, other).summary["mass_ml_msun"]
+    assert_allclose(least_squares, fit.summary["mass_ml_msun"], rtol=2e-3)
 
 
 def moments(x, ln_like):
