@@ -26,6 +26,7 @@ from clmassmod.errors import ConfigError
 from clmassmod.fitters import noise as noises
 from clmassmod.fitters.data import FitData, as_profiles, prepare, select_bins
 from clmassmod.fitters.grid import MASS_GRID_MSUN, NODES_MSUN, to_mass_grid
+from clmassmod.fitters.memo import Memo
 from clmassmod.fitters.nuisance import NONE, NuisancePrior
 from clmassmod.fitters.nuisance import build as build_nuisance
 from clmassmod.records import Array, HaloEnvironment, ShearProfile
@@ -37,6 +38,15 @@ __all__ = ["MASS_GRID_MSUN", "NODES_MSUN", "LensModel", "select_bins", "to_mass_
 _CONVERSION_NODES_MSUN = np.geomspace(2e10, 9e16, 240)  # haloes of the stored masses in any usual definition
 
 Relation = str | float | Callable[[Array, float], ArrayLike]
+
+
+@dataclass(frozen=True)
+class Memos:
+    """What haloes share, each kind in a ``Memo`` of its own."""
+
+    templates: Memo = field(default_factory=lambda: Memo(4))  # so many signal-to-noise ratios take turns
+    centres: Memo = field(default_factory=lambda: Memo(64))
+    surfaces: Memo = field(default_factory=lambda: Memo(4_000_000))  # numbers: 32 MB
 
 
 @dataclass(frozen=True)
@@ -55,9 +65,7 @@ class LensModel:
     nuisance: NuisancePrior = NONE
     noise: noises.NoiseTerms = noises.NONE
     description: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    centre_cache: dict[bytes, Any] = field(default_factory=dict, repr=False, compare=False)
-    grid_cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
-    template_cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    memo: Memos = field(default_factory=Memos, repr=False, compare=False)
     _at_nodes: list[Callable[[float], Array]] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
@@ -255,10 +263,8 @@ class LensModel:
         """Return the two-halo term of linear theory, (mass, bin)."""
         return self.tables.two_halo(radius_mpc, z, self.tables.halo_bias(self.primary, mass_msun, z))
 
-    def mean_miscentring(self, radius_mpc: Array) -> Miscentring | None:
-        """Return the average over wrong centres that the profile's parameters ask for, if they do."""
-        if "offset_mpc" not in self.parameters:
-            return None
+    def mean_miscentring(self, radius_mpc: Array) -> Miscentring:
+        """Return the average over wrong centres that the profile's parameters ask for."""
         distribution = str(self.parameters.get("offset_distribution", "fixed"))
         return miscentring(radius_mpc, distribution, float(self.parameters["offset_mpc"]))
 

@@ -68,18 +68,9 @@ def templates(model: LensModel, data: FitData, mass_msun: Array, definition: str
     """
     nodes = model.nuisance.nodes(data.significance)
     key = (definition, nodes.significance, mass_msun.tobytes(), *_setting(data))
-    kept = model.template_cache.get(key)
-    if kept is None:
-        kept = _templates(model, data, mass_msun, definition, nodes)
-        if data.n_bins > MANY:
-            return kept  # no two haloes have the same galaxies
-        if len(model.template_cache) >= _REMEMBERED:
-            model.template_cache.pop(next(iter(model.template_cache)))
-        model.template_cache[key] = kept
-    return kept
-
-
-_REMEMBERED = 4  # so that haloes of different signal-to-noise ratios take turns
+    if data.n_bins > MANY:  # no two haloes have the same galaxies
+        return _templates(model, data, mass_msun, definition, nodes)
+    return model.memo.templates.get(key, lambda: _templates(model, data, mass_msun, definition, nodes))
 
 
 def _setting(data: FitData) -> Iterator[object]:

@@ -68,13 +68,13 @@ class Residuals:
 
     def _surface(self, radius: Array, mass: Array, concentration: Array, amplitude: Array) -> Projected:
         nodes, weights = radial_nodes(radius)
-        (average,) = centre_operators(self.model, nodes, None)
-        if average is None and tabulated(self.model):
+        averages = centre_operators(self.model, nodes, None)
+        if not averages and tabulated(self.model):
             found = centred_nfw(self.model, radius, self.environment, mass, concentration)
-        elif average is None:
+        elif not averages:
             found = between(self.model.surface(nodes, self.environment, mass, concentration), weights)
         else:
-            inner = average(lambda r: self.model.surface(r, self.environment, mass, concentration))
+            inner = averages[0](lambda r: self.model.surface(r, self.environment, mass, concentration))
             found = between(inner, weights)
         if self.model.nuisance.two_halo is None:
             return found

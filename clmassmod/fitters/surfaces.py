@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,13 +22,10 @@ from clmassmod.fitters.data import MANY
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.records import Array, HaloEnvironment
 
-T = TypeVar("T")
-
 _STEP = 0.12  # in ln r_s: sixth-order interpolation errs by 1e-7
 _RADIAL_STEP = 0.05  # in ln R, where the profile about another centre has a kink
 _POINTS = 6
 _VALUES = 16_000  # of a block
-_CENTRES, _GRIDS = 64, 8  # of which a model keeps the last
 _BLOCK = 48  # masses that share nodes in ln r_s: few of a matrix of weights are not zero
 
 
@@ -76,7 +71,7 @@ def surface_blocks(
     exact = offset_mpc is None and "offset_mpc" not in model.parameters and tabulated(model)
     nodes, weights = (radius_mpc, None) if exact else radial_nodes(radius_mpc)
     operators = centre_operators(model, nodes, offset_mpc)
-    size = max(_VALUES // (len(operators) * n_mass * len(radius_mpc)), 1)
+    size = max(_VALUES // (max(len(operators), 1) * n_mass * len(radius_mpc)), 1)
     project = _projection(model, nodes, environment, masses, concentration, operators)
     for start in range(0, n, size):
         part = slice(start, min(start + size, n))
@@ -110,34 +105,45 @@ def _projection(
     environment: HaloEnvironment,
     masses: Array,
     concentration: Array,
-    operators: list[Miscentring | None],
+    operators: list[Miscentring],
 ) -> Callable[[slice], Projected]:
     """Return the function that gives surface densities (offset, concentration, mass, bin) of a slice."""
-    centred = operators[0] is None and len(operators) == 1
-    if tabulated(model) and not centred:
+    if tabulated(model) and operators:
         ln_r_s, amplitude = _scales(model, environment, masses, concentration)
-        return _off_centre(ln_r_s, amplitude, radius_mpc, operators)
+        return _off_centre(ln_r_s, amplitude, operators)
 
-    def surface(radius: Array, part: slice) -> Projected:
-        c = concentration[part]
-        mass = np.broadcast_to(masses if len(masses) == 1 else masses[part], c.shape)
+    def mass(part: slice) -> Array:
+        return np.broadcast_to(masses if len(masses) == 1 else masses[part], concentration[part].shape)
+
+    def about_its_own(part: slice) -> Projected:
+        m, c = mass(part), concentration[part]
         if tabulated(model):
-            return centred_nfw(model, radius, environment, mass, c)
-        found = model.surface(radius, environment, mass.ravel(), c.ravel())
-        return Projected(*(values.reshape(*c.shape, len(radius)) for values in found))
+            found = centred_nfw(model, radius_mpc, environment, m, c)
+        else:
+            found = model.surface(radius_mpc, environment, m.ravel(), c.ravel())
+        return Projected(*(values.reshape(1, *c.shape, len(radius_mpc)) for values in found))
 
-    if centred:
-        return lambda part: Projected(*(v[np.newaxis] for v in surface(radius_mpc, part)))
+    def about_others(part: slice) -> Projected:
+        haloes = zip(mass(part), concentration[part], strict=True)
+        rows = [_on_grid(model, grid, environment, *halo) for halo in haloes]
+        return _about_centres(Projected(*(np.stack(v) for v in zip(*rows, strict=True))), operators)
+
+    if not operators:
+        return about_its_own
     grid = _widest(operators)
+    return about_others
+
+
+def _on_grid(
+    model: LensModel, grid: Array, environment: HaloEnvironment, masses: Array, concentration: Array
+) -> Projected:
+    """Return surface densities (mass, node) of centred haloes (mass,), which haloes of one redshift share.
+
+    One concentration at a time: quadratures take memory for a hundred nodes at each of these radii.
+    """
     key = (environment, grid.tobytes(), masses.tobytes(), concentration.tobytes())
-    inner = _kept(model.grid_cache, key, lambda: surface(grid, slice(None)), _GRIDS)
-    own = surface(radius_mpc, slice(None)) if None in operators else None
-
-    def project(part: slice) -> Projected:
-        at = Projected(inner.sigma[part], inner.delta_sigma[part])
-        return _about_centres(own and Projected(own.sigma[part], own.delta_sigma[part]), at, operators)
-
-    return project
+    size = 2 * len(grid) * len(masses)
+    return model.memo.surfaces.get(key, lambda: model.surface(grid, environment, masses, concentration), size)
 
 
 def tabulated(model: LensModel) -> bool:
@@ -166,15 +172,12 @@ def _scales(
 
 
 def _off_centre(
-    ln_r_s: Array, amplitude: Array, radius_mpc: Array, operators: list[Miscentring | None]
+    ln_r_s: Array, amplitude: Array, operators: list[Miscentring]
 ) -> Callable[[slice], Projected]:
     """Return the same of NFW haloes (concentration, mass) about other centres."""
     nodes, first, weights = _interpolation(ln_r_s)
-    own, inner = (
-        Projected(*nfw_table.shapes(np.log(radius) - nodes[:, np.newaxis]))
-        for radius in (radius_mpc, _widest(operators))
-    )
-    both = np.array(_about_centres(own, inner, operators))  # (2, offset, node, bin)
+    inner = Projected(*nfw_table.shapes(np.log(_widest(operators)) - nodes[:, np.newaxis]))
+    both = np.array(_about_centres(inner, operators))  # (2, offset, node, bin)
     shape = both.shape[:2] + both.shape[3:]
     both = np.moveaxis(both, 2, 0).reshape(len(nodes), -1)
 
@@ -192,50 +195,29 @@ def _off_centre(
     return project
 
 
-def centre_operators(
-    model: LensModel, radius_mpc: Array, offset_mpc: Array | None
-) -> list[Miscentring | None]:
-    """Return what each offset of the centre does to a profile at these radii; None: nothing."""
+def centre_operators(model: LensModel, radius_mpc: Array, offset_mpc: Array | None) -> list[Miscentring]:
+    """Return what each offset of the centre does to a profile at these radii; none: it is not off."""
     if offset_mpc is None and "offset_mpc" not in model.parameters:
-        return [None]
-    key = radius_mpc.tobytes() + (b"" if offset_mpc is None else offset_mpc.tobytes())
-    return _kept(model.centre_cache, key, partial(_operators, model, radius_mpc, offset_mpc), _CENTRES)
+        return []
 
-
-def _operators(model: LensModel, radius_mpc: Array, offset_mpc: Array | None) -> list[Miscentring | None]:
-    if offset_mpc is None:
+    def make() -> list[Miscentring]:
+        if offset_mpc is not None:
+            return at_offsets(radius_mpc, offset_mpc)
         return [model.mean_miscentring(radius_mpc)]
-    return list(at_offsets(radius_mpc, offset_mpc))
+
+    key = radius_mpc.tobytes(), None if offset_mpc is None else offset_mpc.tobytes()
+    return model.memo.centres.get(key, make)
 
 
-def _kept(cache: dict[Any, T], key: object, make: Callable[[], T], most: int) -> T:
-    """Return what the cache holds, or what is made now and kept in place of the oldest."""
-    if key not in cache:
-        made = make()
-        if len(cache) >= most:
-            cache.pop(next(iter(cache)))
-        cache[key] = made
-    return cache[key]
-
-
-def _widest(operators: list[Miscentring | None]) -> Array:
+def _widest(operators: list[Miscentring]) -> Array:
     """Return the radii that all operators need, whose grids start alike."""
-    return max((operator.grid_mpc for operator in operators if operator is not None), key=len)
+    return max((operator.grid_mpc for operator in operators), key=len)
 
 
-def _about_centres(own: Projected | None, inner: Projected, operators: list[Miscentring | None]) -> Projected:
-    """Return surface densities (offset, ..., bin) about other centres.
-
-    From those of a centred profile: ``own`` at the bins, (..., bin), for the operators that are None, and
-    ``inner`` on the operators' grid, (..., node).
-    """
+def _about_centres(inner: Projected, operators: list[Miscentring]) -> Projected:
+    """Return surface densities (offset, ..., bin) from centred ones on the grid, (..., node)."""
     sigma, delta = [], []
     for operator in operators:
-        if operator is None:
-            if own is not None:
-                sigma.append(own.sigma)
-                delta.append(own.delta_sigma)
-            continue
         n = len(operator.grid_mpc)
         on_grid = inner.sigma[..., :n]
         offset = on_grid @ operator.sigma.T

@@ -9,10 +9,12 @@ from numpy.testing import assert_array_equal
 from scipy.special import logsumexp
 
 from clmassmod.core.miscentring import miscentring
+from clmassmod.core.profiles import hernquist
 from clmassmod.core.projected import Projected
 from clmassmod.errors import ConfigError
 from clmassmod.fitters import scan
-from clmassmod.fitters.likelihood import LensModel
+from clmassmod.fitters.likelihood import NODES_MSUN, LensModel
+from clmassmod.fitters.memo import Memo
 from clmassmod.fitters.nuisance import SIGNIFICANCES
 from clmassmod.fitters.observables import observable
 
@@ -270,3 +272,43 @@ def test_a_halo_does_not_depend_on_those_before_it(tables, profile):
     shared = model()
     for found, expected in zip([scan.fit(p, shared) for p in reversed(profiles)], alone[::-1], strict=True):
         assert_array_equal(found.ln_like["200c"], expected)
+
+
+def test_haloes_of_one_redshift_share_the_centred_profiles(tables, fixed):
+    """Radii of their own change what is averaged about other centres, not the profiles that are averaged."""
+    calls = []
+
+    def counted(radius, mass, *rest, **parameters):
+        calls.append(len(mass))
+        return hernquist.PROFILE.projected(radius, mass, *rest, **parameters)
+
+    nuisance = {"miscentring": {"distribution": "gamma", "scale_mpc": 0.2}, "concentration": {"scatter": 0.3}}
+    profile = replace(hernquist.PROFILE, projected=counted)
+    model = LensModel.build(tables, profile=profile, concentration="duffy08", nuisance=nuisance)
+    first = noisy(tables, fixed, 0.02, 1)
+    n = len(model.nuisance.nodes(model.prepare(first).significance).ln_c_weight)
+    fits = [scan.fit(replace(first, radius_mpc=first.radius_mpc * f), model) for f in (1.0, 1.001, 1.002)]
+    assert len(calls) in (n, 2 * n)  # the grid, rounded outwards, may change once
+    assert set(calls) == {len(NODES_MSUN)}  # one concentration at a time: all would take much memory
+    assert fits[0].summary["mass_ml_msun"] != fits[1].summary["mass_ml_msun"]
+    calls.clear()
+    scan.fit(replace(first, halo=replace(first.halo, z=first.halo.z + 0.01)), model)
+    assert len(calls) == n
+
+
+def test_what_is_kept_for_other_haloes_is_bounded():
+    memo, made = Memo(10), []
+
+    def get(key, size):
+        return memo.get(key, lambda: made.append(key) or key, size)
+
+    assert [get(key, 4) for key in "aabab"] == list("aabab")
+    assert made == ["a", "b"]
+    get("c", 4)  # "a" goes
+    get("b", 4)
+    assert made == ["a", "b", "c"]
+    get("a", 4)
+    assert made == ["a", "b", "c", "a"]
+    get("large", 11)  # nothing is kept
+    get("large", 11)
+    assert made[-2:] == ["large", "large"]
