@@ -83,6 +83,23 @@ def weighted_means(lab: Lab) -> float:
     return worst
 
 
+@check(
+    1e-11,
+    reason="rounding",
+    source="sums over all galaxies, written out: sum(w e) / sum(w), sqrt(sum(w^2)) sigma / sum(w)",
+)
+def galaxies_one_by_one(lab: Lab) -> float:
+    """Unbinned galaxies, weighted by their errors: mean, cross shear, and error of the mean."""
+    catalog = _catalogue(11)
+    rows = measure(catalog, (0.4, 2.3), RadialBins(spacing="unbinned"))
+    ((w, tangential, cross),) = _by_hand(catalog, np.array([0.4, 2.3]))
+    inverse = rows.error**-2.0
+    total = inverse.sum()
+    got = [rows.value @ inverse / total, rows.cross @ inverse / total, total**-0.5, len(rows.value)]
+    mean = [w @ tangential / w.sum(), w @ cross / w.sum()]
+    return relative(got, [*mean, 0.25 * math.sqrt(w @ w) / w.sum(), w.size])
+
+
 @check(1e-12, reason="rounding", source="equal widths in r or ln r; ranks of the galaxies")
 def bin_edges(lab: Lab) -> float:
     """Edges of linear and logarithmic bins, and as many galaxies in each bin of equal numbers."""

@@ -47,6 +47,21 @@ def noise_free_mass_by_excess_surface_density(lab: Lab) -> float:
     return float(np.abs(found).max())
 
 
+@check(1e-3, quantity="largest error of ln M", reason=_GRID, source=_WB)
+def noise_free_mass_of_single_galaxies(lab: Lab) -> float:
+    """Mass from 300 galaxies that are not binned, each with a radius and a redshift of its own."""
+    rng = np.random.default_rng(3)
+    radius, beta = np.sort(rng.uniform(0.4, 2.5, 300)), rng.uniform(0.3, 0.9, 300)
+    found = []
+    for m in _MASSES:
+        kappa, gamma = Lens(m).kappa_gamma(radius)
+        shear = beta * gamma / (1.0 - beta * kappa)
+        empty = lab.profile(Lens(m), shear, radius_mpc=radius, error=0.25)
+        galaxies = replace(empty, beta_s=beta, beta_s2=beta**2, n_gal=np.ones(300))
+        found.append(ln_mass(scan.fit(galaxies, lab.model(4.0))) - math.log(m))
+    return float(np.abs(found).max())
+
+
 @check(
     2.5e-3,
     quantity="largest error of ln M",

@@ -319,6 +319,9 @@ SABOTAGES = {
     ),
     "measurement/tangential_component": one("core.radial:tangential_cross", out(lambda e: (e[0], -e[1]))),
     "measurement/weighted_means": sums(2, 1.001),
+    "measurement/galaxies_one_by_one": one(
+        "measure:_each", lambda old: lambda *a: replace(old(*a), error=1.001 * old(*a).error)
+    ),
     "measurement/bin_edges": one("core.radial:bin_edges", times(1.001)),
     "measurement/stated_noise": sums(6, 2.0),
     "measurement/noise_variance": sums(6, 0.9),
@@ -331,6 +334,7 @@ SABOTAGES = {
     "measurement/structure_in_profiles": one("core.lss:shear_covariance", times(1.01)),
     "scan/noise_free_mass": NFW,
     "scan/noise_free_mass_by_excess_surface_density": NFW,
+    "scan/noise_free_mass_of_single_galaxies": NFW,
     "scan/noise_free_mass_with_many_source_redshifts": SQUARE,
     "scan/noise_free_mass_with_a_relation": one(
         "cosmology.concentration:_DUFFY08[200c]", to((6.0, -0.084, -0.47)), fresh=True
