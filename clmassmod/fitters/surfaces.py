@@ -23,7 +23,9 @@ from clmassmod.fitters.likelihood import LensModel
 from clmassmod.records import Array, HaloEnvironment
 
 _STEP = 0.12  # in ln r_s: sixth-order interpolation errs by 1e-7
-_RADIAL_STEP = 0.05  # in ln R, where the profile about another centre has a kink
+_RADIAL_STEP = 0.08  # in ln R: the excess surface densities of centred profiles err by less than 1e-6
+_KINKED_STEP = 0.05  # the same about another centre
+_TOGETHER = 4  # nodes in ln R come by so many, so that haloes of about the same radii share them
 _POINTS = 6
 _VALUES = 16_000  # of a block
 _BLOCK = 48  # masses that share nodes in ln r_s: few of a matrix of weights are not zero
@@ -68,8 +70,10 @@ def surface_blocks(
     In blocks that the processor's cache holds: new memory for all of them would cost more than the sums.
     """
     n, n_mass = concentration.shape
-    exact = offset_mpc is None and "offset_mpc" not in model.parameters and tabulated(model)
-    nodes, weights = (radius_mpc, None) if exact else radial_nodes(radius_mpc)
+    if offset_mpc is None and "offset_mpc" not in model.parameters:
+        nodes, weights = (radius_mpc, None) if tabulated(model) else _between_nodes(radius_mpc, _RADIAL_STEP)
+    else:
+        nodes, weights = radial_nodes(radius_mpc)
     operators = centre_operators(model, nodes, offset_mpc)
     size = max(_VALUES // (max(len(operators), 1) * n_mass * len(radius_mpc)), 1)
     project = _projection(model, nodes, environment, masses, concentration, operators)
@@ -81,15 +85,18 @@ def surface_blocks(
 def radial_nodes(radius_mpc: Array) -> tuple[Array, Array | None]:
     """Return the radii (node,) to compute for many radii, and weights (radius, node) for those between.
 
-    Few radii are their own nodes, without weights. Others lie on multiples of a step, which haloes share.
+    Few radii are their own nodes, without weights.
     """
-    if len(radius_mpc) <= MANY:
-        return radius_mpc, None
-    x = np.log(radius_mpc)
-    first = math.floor(x.min() / _RADIAL_STEP) - 2
-    n = math.ceil(x.max() / _RADIAL_STEP) + 3 - first
-    _, weights = _lagrange(x / _RADIAL_STEP - first, n)
-    return np.exp(_RADIAL_STEP * (first + np.arange(n))), weights
+    return (radius_mpc, None) if len(radius_mpc) <= MANY else _between_nodes(radius_mpc, _KINKED_STEP)
+
+
+def _between_nodes(radius_mpc: Array, step: float) -> tuple[Array, Array]:
+    """Return radii (node,) on multiples of a step in ln R, which haloes share, and weights (radius, node)."""
+    x = np.log(radius_mpc) / step
+    first = _TOGETHER * math.floor((x.min() - 2.0) / _TOGETHER)
+    n = _TOGETHER * math.ceil((x.max() + 3.0 - first) / _TOGETHER)
+    _, weights = _lagrange(x - first, n)
+    return np.exp(step * (first + np.arange(n))), weights
 
 
 def between(found: Projected, weights: Array | None) -> Projected:
@@ -116,22 +123,20 @@ def _projection(
         return np.broadcast_to(masses if len(masses) == 1 else masses[part], concentration[part].shape)
 
     def about_its_own(part: slice) -> Projected:
-        m, c = mass(part), concentration[part]
-        if tabulated(model):
-            found = centred_nfw(model, radius_mpc, environment, m, c)
-        else:
-            found = model.surface(radius_mpc, environment, m.ravel(), c.ravel())
-        return Projected(*(values.reshape(1, *c.shape, len(radius_mpc)) for values in found))
+        found = centred_nfw(model, radius_mpc, environment, mass(part), concentration[part])
+        return Projected(found.sigma[np.newaxis], found.delta_sigma[np.newaxis])
 
-    def about_others(part: slice) -> Projected:
+    def shared(part: slice, grid: Array) -> Projected:
         haloes = zip(mass(part), concentration[part], strict=True)
         rows = [_on_grid(model, grid, environment, *halo) for halo in haloes]
-        return _about_centres(Projected(*(np.stack(v) for v in zip(*rows, strict=True))), operators)
+        return Projected(*(np.stack(v) for v in zip(*rows, strict=True)))
 
-    if not operators:
+    if operators:
+        grid = _widest(operators)
+        return lambda part: _about_centres(shared(part, grid), operators)
+    if tabulated(model):
         return about_its_own
-    grid = _widest(operators)
-    return about_others
+    return lambda part: Projected(*(v[np.newaxis] for v in shared(part, radius_mpc)))
 
 
 def _on_grid(
