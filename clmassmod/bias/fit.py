@@ -50,9 +50,11 @@ def fit(
     model : str
         ``constant``; ``trend``: ln b = ln_bias + ln_bias_mass ln(M / M0) + ln_bias_z ln((1 + z) / (1 + z0))
         and ln sigma alike, with the medians M0 and z0 in ``metadata``; ``student``: Student's t scatter;
-        ``mixture``: a second, wider normal component; ``trend+student``, ``trend+mixture``.
+        ``mixture``: a second, wider normal component, where ln b and sigma are those of the first;
+        ``trend+student``, ``trend+mixture``. See ``ensemble.models.Model``.
     method : {"grid", "nuts"}
-        grid: exact, on an adaptive grid, for constant and student; nuts: sampler, for all.
+        grid: exact, on an adaptive grid, for constant, and for student without shared parents; nuts:
+        sampler, for all.
     prior : mapping of name to (low, high), optional
         Uniform; ``scatter``, ``student_nu`` and ``outlier_ratio``: uniform in the logarithm. Defaults:
         ``ln_bias`` -1 to 1, ``scatter`` 0.01 to 10.

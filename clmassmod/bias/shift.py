@@ -52,10 +52,11 @@ def influence(
     """Return how much each halo moves the posterior mean of ln b, by parent.
 
     I_p = Cov(ln b, ln L_p) under the posterior is the derivative of the mean of ln b by the weight of the
-    parent's likelihood. The sum of its squares is the variance of the mean over samples of haloes, without
-    any assumption on the scatter's shape: the Bayesian infinitesimal jackknife (Giordano & Broderick 2023,
-    arXiv:2305.06466; Efron & Stein 1981, Ann. Stat. 9, 586, for the jackknife). Two analyses of the same
-    haloes have a difference whose variance is the sum of (I_p - J_p)^2.
+    parent's likelihood. The sum of its squares about their mean, times n / (n - 1) for n parents, is the
+    variance of the mean over samples of haloes, without any assumption on the scatter's shape: the Bayesian
+    infinitesimal jackknife (Giordano & Broderick 2023, arXiv:2305.06466; Efron & Stein 1981, Ann. Stat. 9,
+    586, for the jackknife). Two analyses of the same haloes have a difference whose variance is that of I_p -
+    J_p.
 
     Parameters
     ----------
@@ -110,6 +111,11 @@ def shift(
         Posterior means.
     of, against : mapping of parent to float
         Of ``influence``. A parent in one of them alone counts with 0 in the other.
+
+    Returns
+    -------
+    Shift
+        Its error is NaN for one parent alone.
     """
     parents = sorted({*of, *against})
     n = len(parents)

@@ -31,7 +31,7 @@ _BLOCK = 2000  # haloes at once
 
 
 class Estimate(NamedTuple):
-    """A bias with its bootstrap error, over parents."""
+    """A bias with its bootstrap error, over parents; NaN for the haloes of one parent alone."""
 
     value: float
     error: float
@@ -189,7 +189,8 @@ def population_pit(table: LikelihoodTable, ln_bias: float, scatter: float, rng: 
 
     The draw is from L_i(y) N(y | ln b, sigma). Over haloes it is distributed as the population, whatever
     the noise, if the model holds (Cook, Gelman & Rubin 2006, J. Comput. Graph. Stat. 15, 675, for a
-    parameter with a proper prior), so that this is uniform.
+    parameter with a proper prior), so that this is uniform. Where noise is small, b and sigma that were
+    fitted to the same haloes make it more uniform than chance would, and tests of it reject too seldom.
 
     Parameters
     ----------
@@ -244,7 +245,8 @@ def stacked(table: LikelihoodTable, starts: NDArray[np.intp], counts: Array) -> 
     Returns
     -------
     Estimate
-        NaN where the maximum is not inside a factor e^2 of one.
+        NaN where the maximum is not inside a factor e^2 of one; the error also for one parent alone. The
+        likelihood of a halo has its floor, so that none can veto the others.
     """
     size = np.diff([*starts, len(table)])
     parents = np.zeros((len(starts), len(LN_RATIO)))
@@ -256,9 +258,8 @@ def stacked(table: LikelihoodTable, starts: NDArray[np.intp], counts: Array) -> 
         )
     value = math.exp(_peak(parents.sum(axis=0)))
     drawn = np.exp([_peak(row) for row in counts @ parents])
-    return Estimate(
-        value, float(np.nanstd(drawn, ddof=1)) if np.isfinite(drawn).any() else math.nan, len(table), 0
-    )
+    known = len(starts) > 1 and int(np.isfinite(drawn).sum()) > 1
+    return Estimate(value, float(np.nanstd(drawn, ddof=1)) if known else math.nan, len(table), 0)
 
 
 def _peak(ln_like: Array) -> float:

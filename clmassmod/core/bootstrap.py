@@ -12,7 +12,8 @@ Groups = NDArray[np.intp]
 def group_counts(n_groups: int, n_samples: int, rng: np.random.Generator) -> Array:
     """Return how often each group is in each resampling with replacement, (sample, group).
 
-    Efron 1979, Ann. Stat. 7, 1; whole groups are drawn, as their members are not independent.
+    Efron 1979, Ann. Stat. 7, 1; whole groups are drawn, as their members are not independent. The variance of
+    a mean over resamplings is (n - 1) / n of the unbiased one for n groups; one group alone has none.
     """
     return rng.multinomial(n_groups, np.full(n_groups, 1.0 / n_groups), size=n_samples).astype(np.float64)
 
@@ -28,7 +29,13 @@ def weighted_median(values: Array, weight: Array) -> float:
 
 
 def mean_with_error(values: Array, group: Groups, counts: Array) -> tuple[float, float]:
-    """Return the mean of values (n,) and its error; ``group`` (n,) says which count of a sample each has."""
+    """Return the mean of values (n,) and its error; ``group`` (n,) says which count of a sample each has.
+
+    The error is the standard deviation over those resamplings that hold a value; NaN where all values are of
+    one group, of which every resampling has the same mean.
+    """
+    if np.ptp(group) == 0:
+        return float(values.mean()), float("nan")
     n = counts.shape[1]
     sums, sizes = (np.bincount(group, weights=w, minlength=n) for w in (values, np.ones(len(values))))
     held = counts @ sizes
@@ -37,7 +44,9 @@ def mean_with_error(values: Array, group: Groups, counts: Array) -> tuple[float,
 
 
 def median_with_error(values: Array, group: Groups, counts: Array) -> tuple[float, float]:
-    """Return the median of values (n,) and its error."""
+    """Return the median of values (n,) and its error, as of ``mean_with_error``."""
+    if np.ptp(group) == 0:
+        return float(np.median(values)), float("nan")
     order = np.argsort(values, kind="stable")
     ordered, of = values[order], group[order]
     medians = [weighted_median(ordered, row[of]) for row in counts if row[of].sum() > 0]

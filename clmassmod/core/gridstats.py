@@ -98,8 +98,21 @@ def quantile(x: Array, cdf: Array, p: float | Array) -> Array:
 def summarise(x: Array, density: Array, probability: float = 0.6827) -> DensitySummary:
     """Summarise a density (n,) on an increasing grid (n,), which need not be normalised.
 
-    The highest-density interval is the range between the outermost points of the region of highest
-    density that holds ``probability``; a density with several peaks gets one interval that spans them.
+    Moments by the trapezoid rule, quantiles on straight lines between the nodes' cumulative sums, the mode
+    from a parabola through the highest node. The highest-density interval lies between the outermost points
+    where the density has one level, such that the range between them holds ``probability`` (to 3e-4). For a
+    density of one peak that is the shortest interval with this probability. With several peaks it spans the
+    valleys between them, and where one joins, no level may give the probability: then the interval is that of
+    a level next to it.
+
+    Parameters
+    ----------
+    x : array (n,)
+        Increasing, in any steps.
+    density : array (n,)
+        Not negative, and not zero everywhere.
+    probability : float
+        Of the highest-density interval; 0.6827 is that within one standard deviation of a normal density.
     """
     step = x[1:] - x[:-1]
     mass = density * x

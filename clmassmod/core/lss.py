@@ -16,7 +16,8 @@ def annulus_filter(ell: Array, edges_rad: Array) -> Array:
     """Return the mean of J2(ell theta) over each annulus, (bin, ell).
 
     2 [F(ell theta_2) - F(ell theta_1)] / (ell^2 (theta_2^2 - theta_1^2)), F(x) = -2 J0(x) - x J1(x), with
-    the power series of F where its terms cancel.
+    the power series of F where its terms cancel. dF/dx = 2 J1 - x J0 = x J2 (Abramowitz & Stegun 1964, eq.
+    9.1.27 and 9.1.30). Angles theta in radians.
     """
     area = np.diff(edges_rad**2)[:, np.newaxis] * ell**2
     return np.asarray(2.0 * np.diff(_primitive(edges_rad[:, np.newaxis] * ell), axis=0) / area)
@@ -64,7 +65,7 @@ def shear_covariance(ell: ArrayLike, power: ArrayLike, edges_rad: ArrayLike) -> 
     ell, power
         Multipoles, equally spaced in the logarithm, and the convergence power spectrum, (ell,).
     edges_rad
-        Edges of adjoining annuli, (bin + 1,).
+        Edges of adjoining annuli [radian], (bin + 1,).
     """
     ell, edges = np.asarray(ell, dtype=float), np.asarray(edges_rad, dtype=float)
     g = annulus_filter(ell, edges)

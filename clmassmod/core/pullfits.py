@@ -33,14 +33,17 @@ class DistributionFit:
 
     @property
     def aic(self) -> float:
-        """Akaike's criterion, 2 k - 2 ln L; the smaller the better."""
+        """Criterion of Akaike 1974, IEEE Trans. Autom. Control 19, 716: 2 k - 2 ln L, k the parameters."""
         return 2.0 * len(self.parameters) - 2.0 * self.ln_likelihood
 
 
 def fit_pulls(values: Array) -> tuple[DistributionFit, ...]:
     """Return the normal, Student and Voigt distributions that fit values (n,) best.
 
-    Values that are not finite do not count; none is returned for fewer than 5.
+    Values that are not finite do not count; none is returned for fewer than 5, nor for equal ones. Errors are
+    those of independent values: too small where haloes share parents. They are from the second derivatives of
+    -ln L in location and the logarithms of the others; those of the normal distribution, scale / sqrt(n) and
+    scale / sqrt(2 n), are the same in closed form.
     """
     used = values[np.isfinite(values)]
     if len(used) < 5 or np.ptp(used) == 0:

@@ -40,9 +40,12 @@ class Design:
 class PopulationDensity:
     """Callable: unconstrained parameters (parameter,) to ln density and gradient (parameter,).
 
-    Every parameter has a uniform prior between two ends (in the logarithm, for positive ones) and is
-    mapped to the real line by a logistic function; a deviate of each parent with several projections is
-    standard normal.
+    Every parameter has a uniform prior between two ends (in the logarithm, for positive ones) and is mapped
+    to the real line by a logistic function, z = ln(u / (1 - u)), whose Jacobian is u (1 - u); a deviate t of
+    each parent with several projections is standard normal. Its projections have the mean plus sigma
+    sqrt(rho) t, and a kernel of scale sigma sqrt(1 - rho) about it: the parent's part is normal for every
+    kernel, so that with Student's t or a mixture the sum of both is not quite the kernel that a single halo
+    has.
 
     Parameters
     ----------
@@ -54,7 +57,8 @@ class PopulationDensity:
         Range of every parameter.
     group_starts : array (parent,)
     least_scatter : float
-        No smaller scatter needs to be resolved.
+        No smaller scatter needs to be resolved: one below it (below half of it, with projections) has the
+        likelihood of that.
     """
 
     def __init__(
@@ -79,7 +83,7 @@ class PopulationDensity:
         self._width = np.array([high - low for low, high in ends])
         self._positive = np.array([name in POSITIVE for name in self.names])
         self._n = len(design.mean_names), len(design.scatter_names), len(extra)
-        # two thirds of the least scatter where projections share a part of it
+        # half of the least scatter where projections share a part of it
         finest = least_scatter * (0.5 if self._n_groups else 1.0)
         step = min(finest, float(table.width.min())) / RESOLUTION[model.kernel]
         low, high = float(table.y_lo.min()), float(table.y_hi.max())

@@ -38,7 +38,8 @@ def fit(
 ) -> Posterior:
     """Return the posterior of the mean and the intrinsic scatter of ln M [Msun] of an ensemble.
 
-    ln M_i ~ N(mean_ln_mass, scatter^2), each halo through its likelihood.
+    ln M_i ~ N(mean_ln_mass, scatter^2), each halo through its likelihood. Haloes of one parent share a random
+    effect, as in ``bias.fit``.
 
     Parameters
     ----------
@@ -49,7 +50,8 @@ def fit(
         ``student``: Student's t; ``mixture``: a second, wider normal component; ``trend+student``,
         ``trend+mixture``.
     method : {"grid", "nuts"}
-        grid: exact, on an adaptive grid, for constant and student; nuts: sampler, for all.
+        grid: exact, on an adaptive grid, for constant, and for student without shared parents; nuts:
+        sampler, for all.
     prior : mapping of name to (low, high), optional
         Uniform; ``scatter``, ``student_nu`` and ``outlier_ratio``: uniform in the logarithm.
     seed : int

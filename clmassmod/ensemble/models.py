@@ -25,9 +25,10 @@ POSITIVE = ("scatter", "student_nu", "outlier_ratio")  # their priors are unifor
 class Model:
     """A population model.
 
-    ``kernel`` is the distribution of ln M about its mean: normal; Student's t with ``student_nu`` degrees
-    of freedom and ``scatter`` its scale; or a mixture of two normal distributions, of which the second
-    holds ``outlier_fraction``, is shifted by ``outlier_shift`` and ``outlier_ratio`` times as wide.
+    ``kernel`` is the distribution of ln M about its mean: normal; Student's t with ``student_nu`` degrees of
+    freedom nu and ``scatter`` its scale, whose standard deviation is sqrt(nu / (nu - 2)) times as large; or a
+    mixture of two normal distributions, (1 - w) N(m, s^2) + w N(m + d, (k s)^2), with w ``outlier_fraction``,
+    d ``outlier_shift`` in ln M and k ``outlier_ratio``. The mean m and ``scatter`` s are those of the first.
     """
 
     name: str

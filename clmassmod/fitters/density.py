@@ -1,7 +1,11 @@
 """ln posterior density of one halo's mass and nuisance parameters, with its gradient.
 
 Parameters are unconstrained: a logistic map to the range of ln M (and of ln c where it is free in a range,
-and to the distribution function of the centre's offset), standard normal deviates for the rest.
+and to the distribution function of the centre's offset), standard normal deviates for the rest. A uniform u =
+1 / (1 + exp(-z)) has the density u (1 - u) in z; a prior flat in M adds ln M, as dM = M d(ln M).
+
+Where a share f of haloes is off centre, L = f L(offset) + (1 - f) L(0), and the offset that is drawn is that
+of the first case: of a halo that is centred it follows its prior.
 """
 
 from __future__ import annotations
@@ -241,7 +245,11 @@ def _stencil(x, n):  # type: ignore[no-untyped-def]  # pragma: no cover  compile
 def _ln_like(  # type: ignore[no-untyped-def]  # noqa: C901  # pragma: no cover  compiled loops
     x_s, x_c, x_m, amplitude, m, whitening, target, one, two, beta
 ):
-    """Return ln L and its slopes along offset, ln c, ln M (in steps), two-halo amplitude and shear bias."""
+    """Return ln L and its slopes along offset, ln c, ln M (in steps), two-halo amplitude and shear bias.
+
+    ln L = -|r|^2 / 2 with r = W (d - (1 + m) g), W the whitening: its slope by a parameter p is r . W dg/dp
+    (1 + m), and dg/dp as in ``observable_slope``.
+    """
     i0, ni, wi, di = _stencil(x_s, one.shape[0])
     j0, nj, wj, dj = _stencil(x_c, one.shape[1])
     k0, nk, wk, dk = _stencil(x_m, one.shape[2])

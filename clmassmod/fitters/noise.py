@@ -13,9 +13,10 @@ approximation; for bins of different samples the geometric mean is an upper limi
 behind the same structure (12 % too large for planes at redshifts 0.8 and 1.4). Shears are taken for reduced
 shears.
 
-Scatter: C_ij = s^2 m_i m_j exp(-|ln(r_i / r_j)| / l), m the profile of a halo of a reference mass. One of
-the fitted mass itself would make haloes that scatter upwards noisier and so bias their mean; with a fixed one
-the weights of the radii do not depend on the data.
+Scatter: C_ij = f^2 m_i m_j exp(-|ln(r_i / r_j)| / l), m the profile of a halo of a reference mass, f the
+share by which it scatters and l a length in ln r; l = 0: bins of different radii are independent. One of the
+fitted mass itself would make haloes that scatter upwards noisier and so bias their mean; with a fixed one the
+weights of the radii do not depend on the data.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ class NoiseTerms:
         return {} if self.noise is None else {"noise": self.noise.model_dump(mode="json", exclude_none=True)}
 
     def scaled(self, profiles: tuple[ShearProfile, ...]) -> tuple[ShearProfile, ...]:
-        """Return the profiles with errors that the analysis asks for."""
+        """Return the profiles with errors times the factor: linear in z, beyond its table the end's."""
         if self.noise is None or self.noise.error_factor is None:
             return profiles
         z, factor = np.array(self.noise.error_factor).T

@@ -42,11 +42,11 @@ class Nodes:
 class NuisancePrior:
     """Priors of a lens model's nuisance parameters; None: fixed, or not there."""
 
-    ln_c_scatter: float | None = None
-    ln_c_range: tuple[float, float] | None = None
-    offset: tuple[str, float, float] | None = None  # distribution, scale in Mpc, fraction
-    two_halo: tuple[float, float] | None = None  # mean, standard deviation
-    shear_bias: tuple[float, float] | None = None
+    ln_c_scatter: float | None = None  # standard deviation of a normal ln c about the relation
+    ln_c_range: tuple[float, float] | None = None  # ends of a flat ln c
+    offset: tuple[str, float, float] | None = None  # distribution, scale in Mpc, share that is off centre
+    two_halo: tuple[float, float] | None = None  # mean, standard deviation of the amplitude
+    shear_bias: tuple[float, float] | None = None  # mean, standard deviation of m, g -> (1 + m) g
 
     def nodes(self, significance: float) -> Nodes:
         """Return the nodes that data of a signal-to-noise ratio need."""
@@ -108,7 +108,11 @@ def _legendre(n: int) -> tuple[Array, Array]:
 
 
 def _normal(sd: float, significance: float) -> tuple[Array, Array]:
-    """Return nodes of a normal distribution: Gauss-Hermite, or denser ones where the data are sharper."""
+    """Return nodes of a normal distribution and ln of their weights.
+
+    Gauss-Hermite; where the data are sharper than its nodes are apart, Gauss-Legendre within 4 standard
+    deviations, so that the prior ends there.
+    """
     information = sd * significance
     if information < 5.5:
         x, weight = np.polynomial.hermite_e.hermegauss(
@@ -122,7 +126,12 @@ def _normal(sd: float, significance: float) -> tuple[Array, Array]:
 
 
 def _offsets(distribution: str, scale_mpc: float, fraction: float, n: int) -> tuple[Array, Array]:
-    """Return nodes of the offset by Gauss-Legendre quadrature in its distribution function."""
+    """Return nodes of the offset [Mpc] by Gauss-Legendre quadrature in its distribution function.
+
+    For a scale s: Rayleigh, p(R) = R / s^2 exp(-R^2 / (2 s^2)) (Johnston et al. 2007, arXiv:0709.1159); Gamma
+    of shape 2, p(R) = R / s^2 exp(-R / s), with 1 - (1 + R / s) exp(-R / s) below R (McClintock et al. 2019,
+    MNRAS 482, 1352). A share 1 - fraction of haloes has no offset: a node at 0.
+    """
     u, weight = _legendre(n)
     if distribution == "rayleigh":
         value = scale_mpc * np.sqrt(-2.0 * np.log1p(-u))

@@ -43,7 +43,14 @@ def posterior_summary(mass_msun: Array, ln_like: Array, prior: MassPrior) -> dic
 
     Under a prior between the ends of the grid, which is flat in M, or flat in ln M: then a noisy halo's
     posterior is bounded by the lower end alone. Densities are per unit of M, or of ln M for "log", whose
-    mode and interval are those of ln M.
+    mode and interval are those of ln M; mean and median are of M for both.
+
+    Parameters
+    ----------
+    mass_msun : array (mass,)
+        Positive and increasing, in any steps.
+    ln_like : array (mass,)
+    prior : {"flat", "log"}
     """
     like = np.exp(floored(ln_like))
     values: tuple[float, ...]
@@ -51,8 +58,11 @@ def posterior_summary(mass_msun: Array, ln_like: Array, prior: MassPrior) -> dic
         found = summarise(mass_msun, like)
         mean, values = found.mean, tuple(found[2:])
     else:
-        found = summarise(np.log(mass_msun), like)
-        mean = float(like @ mass_msun / like.sum())
+        ln_mass = np.log(mass_msun)
+        found = summarise(ln_mass, like)
+        steps = np.diff(ln_mass)
+        share = like * (np.append(steps, 0.0) + np.insert(steps, 0, 0.0))  # trapezoid rule in ln M
+        mean = float(share @ mass_msun / share.sum())
         values = tuple(math.exp(v) for v in found[2:])
     return dict(zip(_POSTERIOR, (mean, *values), strict=True))
 
@@ -145,29 +155,33 @@ def summarise_mass(mass_msun: Array, ln_like: SignedLikelihood, prior: MassPrior
 
 
 def significance(ln_like_best: float, ln_like_zero: float, mass_msun: float) -> float:
-    """Return the signal-to-noise ratio of a detection, sqrt(2 (ln L_best - ln L_0)), with the mass' sign."""
+    """Return the signal-to-noise ratio of a detection, sqrt(2 (ln L_best - ln L_0)), with the mass' sign.
+
+    Wilks 1938, Ann. Math. Stat. 9, 60, for one parameter. L_0 is that of no signal at all, a two-halo term's
+    included.
+    """
     return math.copysign(math.sqrt(2.0 * max(ln_like_best - ln_like_zero, 0.0)), mass_msun)
 
 
 def chi2_probability(chi2: float, dof: int) -> float:
     """Return the probability of a larger chi squared for a whole number of degrees of freedom.
 
-    Abramowitz & Stegun 1964, eq. 26.4.4 and 26.4.5; no import of scipy, which costs more than a fit.
+    Abramowitz & Stegun 1964, eq. 26.4.4 and 26.4.5: with x = chi2 / 2 the sum of x^k exp(-x) / Gamma(k + 1)
+    over k = 0, 1 ... dof / 2 - 1, or for an odd number erfc(sqrt(x)) and the sum over k = 1/2, 3/2 ... .
+    Terms by their logarithms, as exp(-x) is no number for thousands of galaxies. No import of scipy, which
+    costs more than a fit. NaN without degree of freedom.
     """
     if dof < 1:
         return math.nan
     half = 0.5 * chi2
-    if dof % 2 == 0:
-        term = total = math.exp(-half)
-        terms = range(1, dof // 2)
-    else:
-        total = math.erfc(math.sqrt(half))
-        if dof == 1:
-            return total
-        term = 2.0 * math.sqrt(half / math.pi) * math.exp(-half)
-        total += term
-        terms = range(2, (dof + 1) // 2)
-    for k in terms:
-        term *= half / (k if dof % 2 == 0 else k - 0.5)
-        total += term
+    if half == 0:
+        return 1.0
+    odd = dof % 2
+    k = np.arange(0.5 * odd, 0.5 * dof)
+    total = math.erfc(math.sqrt(half)) if odd else 0.0
+    if len(k):
+        ln_term = np.full(len(k), math.log(half))
+        ln_term[1:] -= np.log(k[1:])
+        ln_term[0] = k[0] * math.log(half) - half - math.lgamma(k[0] + 1.0)
+        total += float(np.exp(np.cumsum(ln_term)).sum())
     return min(total, 1.0)

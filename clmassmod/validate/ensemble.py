@@ -47,7 +47,7 @@ def sampled_posterior(lab: Lab) -> float:
 @check(
     1e-5,
     quantity="largest error of ln L",
-    reason="trapezoids with 1.2 nodes a standard deviation: 1e-7; cubics in ln L",
+    reason="trapezoids with 1.2 nodes a standard deviation: 1.4e-6; cubics in ln L",
     source="scipy quad of each halo's likelihood times a normal, and times Student's t, over ln M",
 )
 def marginal_likelihood(lab: Lab) -> float:

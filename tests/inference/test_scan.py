@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from lenses import COSMOLOGY, empty_profile, make_tables, model_signal
+from scipy import integrate
 from scipy.stats import chi2 as chi2_distribution
 
 from clmassmod.core.likelihoods import LN_FLOOR
@@ -15,7 +16,7 @@ from clmassmod.cosmology import Cosmology
 from clmassmod.errors import ConfigError, FitError
 from clmassmod.fitters import check_options, scan
 from clmassmod.fitters.likelihood import MASS_GRID_MSUN, LensModel, select_bins
-from clmassmod.fitters.summary import chi2_probability
+from clmassmod.fitters.summary import chi2_probability, posterior_summary
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +116,9 @@ def test_prior_is_flat_in_mass_or_its_logarithm_and_named(model, tables):
     assert log.metadata["mass_prior"] == "flat in ln M"
     assert np.array_equal(flat.ln_like["200c"], log.ln_like["200c"])
     like = np.exp(log.ln_like["200c"])
-    assert log.summary["mass_mean_msun"] == pytest.approx(like @ log.mass_msun / like.sum(), rel=1e-9)
+    ln_mass = np.log(log.mass_msun)
+    mean = np.trapezoid(like * log.mass_msun, ln_mass) / np.trapezoid(like, ln_mass)
+    assert log.summary["mass_mean_msun"] == pytest.approx(mean, rel=1e-9)
     assert flat.summary["mass_mean_msun"] > log.summary["mass_mean_msun"]
     with pytest.raises(ConfigError, match="neither 'flat'"):
         scan.fit(profile, model, prior="jeffreys")
@@ -220,6 +223,21 @@ def test_goodness_of_fit_probability():
     for dof in (1, 2, 3, 8, 9, 40):
         for chi2 in (0.3, 5.0, 30.0):
             assert chi2_probability(chi2, dof) == pytest.approx(chi2_distribution.sf(chi2, dof), rel=1e-10)
+    for dof in (1499, 1500, 20_001):  # galaxies, where exp(-chi2 / 2) is no number
+        for chi2 in (dof - 3.0 * dof**0.5, float(dof), dof + 8.0 * dof**0.5):
+            assert chi2_probability(chi2, dof) == pytest.approx(chi2_distribution.sf(chi2, dof), rel=1e-9)
+    assert chi2_probability(0.0, 3) == 1.0
+
+
+def test_mean_under_a_prior_flat_in_ln_mass_does_not_depend_on_the_steps_of_the_masses():
+    ends, grids = (1e13, 1e15), {}
+    for name, mass in (("ln", np.geomspace(*ends, 2000)), ("linear", np.linspace(*ends, 4000))):
+        ln_like = -0.5 * ((mass - 1e14) / 2e14) ** 2
+        grids[name] = posterior_summary(mass, ln_like, "log")["mass_mean_msun"]
+    weight = integrate.quad(lambda m: np.exp(-0.5 * ((m - 1e14) / 2e14) ** 2) / m, *ends, epsrel=1e-9)[0]
+    first = integrate.quad(lambda m: np.exp(-0.5 * ((m - 1e14) / 2e14) ** 2), *ends, epsrel=1e-9)[0]
+    for mean in grids.values():
+        assert mean == pytest.approx(first / weight, rel=1e-4)  # trapezoids in ln M of steps up to 0.025
 
 
 def test_models_are_checked(tables):

@@ -177,6 +177,14 @@ def test_projections_are_resampled_together():
     assert together.error == pytest.approx(np.sqrt(3) * apart.error, rel=0.1)
 
 
+def test_one_parent_has_no_error_over_parents():
+    """All resamplings of one parent are alike: a spread of zero would be a perfect measurement."""
+    fits, truth = in_mass(n=9, projections=9)
+    for name, estimate in bias.calibration(fits, truth, n_bootstrap=50).biases.items():
+        assert np.isfinite(estimate.value), name
+        assert np.isnan(estimate.error), name
+
+
 def test_population_probabilities_see_scatter_that_is_not_normal():
     fits, truth = in_mass(ln_bias=0.05, scatter=0.2)
     posterior = bias.fit(fits, truth)
