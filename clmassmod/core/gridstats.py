@@ -102,8 +102,7 @@ def summarise(x: Array, density: Array, probability: float = 0.6827) -> DensityS
     from a parabola through the highest node. The highest-density interval lies between the outermost points
     where the density has one level, such that the range between them holds ``probability`` (to 3e-4). For a
     density of one peak that is the shortest interval with this probability. With several peaks it spans the
-    valleys between them, and where one joins, no level may give the probability: then the interval is that of
-    a level next to it.
+    valleys between them, and holds more than the probability where a further peak is needed to reach it.
 
     Parameters
     ----------
@@ -148,7 +147,8 @@ def _highest(
 ) -> tuple[float, float]:
     """Find the level above which the density holds the probability: a secant search in its sigmas.
 
-    Levels are peak density * exp(-t^2 / 2), so that t is 1 at once for a normal density.
+    Levels are peak density * exp(-t^2 / 2), so that t is 1 at once for a normal density. Where the secants do
+    not get there the bracket is halved.
     """
     # the outermost crossing of a level on either side of the peak: of the running maximum from outside
     rising, left = np.maximum.accumulate(density[: peak + 1]).tolist(), nodes[: peak + 1]
@@ -163,17 +163,23 @@ def _highest(
 
     low, high = 0.0, 6.0
     excess_low, excess_high = -probability, 1.0 - probability
-    t, lo, hi = 1.0, nodes[0], nodes[-1]
+    t = 1.0
     for _ in range(12):
         excess, lo, hi = held(t)
         if abs(excess) < 3e-4:
-            break
+            return lo, hi
         if excess < 0:
             low, excess_low, excess_high = t, excess, 0.7 * excess_high  # Illinois: no end is kept for long
         else:
             high, excess_high, excess_low = t, excess, 0.7 * excess_low
         t = low + (high - low) * excess_low / (excess_low - excess_high) if high < 6 else 1.3 * t
-    return lo, hi
+    for _ in range(50):  # a plateau or a further peak, which a tiny change of the level lets in
+        t = 0.5 * (low + high)
+        excess, lo, hi = held(t)
+        if abs(excess) < 3e-4:
+            return lo, hi
+        low, high = (t, high) if excess < 0 else (low, t)
+    return held(high)[1:]
 
 
 def _vertex(x: Array, density: Array, peak: int) -> float:
