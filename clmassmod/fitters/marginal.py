@@ -16,7 +16,7 @@ integrals of a normal density times the exponential of a square. A mass below ze
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -43,7 +43,7 @@ _CALIBRATION = {n: _normal_nodes(n) for n in (3, 5)}
 
 
 class SignedLikelihood(NamedTuple):
-    """ln L at masses M, at -M, (..., mass), and at zero."""
+    """ln L at masses M, at -M, (mass,), and at zero."""
 
     positive: Array
     negative: Array
@@ -166,24 +166,24 @@ def _constant(value: float) -> Callable[[Array, float], Array]:
     return lambda mass, _z: np.full(np.shape(mass), value)
 
 
-def conditional(data: FitData, made: Templates) -> SignedLikelihood:
-    """Return ln L at every node (node, mass), marginal over what is integrated in closed form."""
-    square_d, cross, square = _sums(data, made.signal)
+def joint(data: FitData, made: Templates) -> tuple[Array, float]:
+    """Return ln of L times the weight of every node, (sign, node, mass), and ln L at zero mass.
+
+    Signs are those of M and -M. The nodes of the templates come once for each of the shear calibration.
+    """
+    square_d, cross, square = _sums(data, made)
     mean, sd = made.calibration
     if made.slope is None:
-        return _signed(_calibrated(square_d, cross, square, mean, sd), -0.5 * square_d)
-    _, cross_u, square_u = _sums(data, made.slope)
-    sums = (square_d, cross, square, cross_u, _product(data, made.signal, made.slope), square_u)
+        both = np.array(_calibrated(square_d, cross, square, mean, sd))
+        both += made.ln_weight[:, np.newaxis]
+        return both, -0.5 * square_d
+    sums = (square_d, cross, square, *_slope_sums(data, made, made.slope))
     x, weight = _calibration_nodes(sd * data.significance) if sd > 0 else (np.zeros(1), np.ones(1))
     both = np.empty((2, len(x), *cross.shape))
-    for i, (a, ln_w) in enumerate(zip(mean + sd * x, np.log(weight), strict=True)):
-        for part, values in zip(both, _with_slope(*sums, float(a)), strict=True):
-            np.add(values, ln_w, out=part[i])
-    return _signed([_ln_sum(part) for part in both], -0.5 * square_d)
-
-
-def _signed(both: Sequence[Array] | Array, zero: float) -> SignedLikelihood:
-    return SignedLikelihood(both[0], both[1], zero)
+    for i, a in enumerate(mean + sd * x):
+        _with_slope(*sums, float(a), out=both[:, i])
+    both += (np.log(weight)[:, np.newaxis] + made.ln_weight)[..., np.newaxis]
+    return both.reshape(2, -1, cross.shape[-1]), -0.5 * square_d
 
 
 def _calibration_nodes(spread: float) -> tuple[Array, Array]:
@@ -191,21 +191,23 @@ def _calibration_nodes(spread: float) -> tuple[Array, Array]:
     return _CALIBRATION[3 if spread < 0.7 else 5]
 
 
-def _sums(data: FitData, signal: Array) -> tuple[float, Array, Array]:
-    """Return |d|^2, d . m and m . m in units of the noise, of models (..., bin)."""
+def _sums(data: FitData, made: Templates) -> tuple[float, Array, Array]:
+    """Return |d|^2, d . m and m . m in units of the noise, (node, mass)."""
     if data.whitening is None:
-        # haloes that share their templates share m^2, and matrix products need no copy of them
         weight = data.error**-2
-        return float(data.value**2 @ weight), signal @ (data.value * weight), signal**2 @ weight
-    values, signal = data.whiten(data.value), data.whiten(signal)
+        return float(data.value**2 @ weight), made.signal @ (data.value * weight), made.signal**2 @ weight
+    values, signal = data.whiten(data.value), data.whiten(made.signal)
     return float(values @ values), signal @ values, np.einsum("...b,...b->...", signal, signal)
 
 
-def _product(data: FitData, signal: Array, slope: Array) -> Array:
-    """Return m . u in units of the noise, of models and slopes (..., bin)."""
+def _slope_sums(data: FitData, made: Templates, slope: Array) -> tuple[Array, Array, Array]:
+    """Return d . u, m . u and u . u in units of the noise, (node, mass)."""
     if data.whitening is None:
-        return np.asarray((signal * slope) @ data.error**-2)
-    return np.asarray(np.einsum("...b,...b->...", data.whiten(signal), data.whiten(slope)))
+        weight = data.error**-2
+        return slope @ (data.value * weight), (made.signal * slope) @ weight, slope**2 @ weight
+    values, signal, slope = (data.whiten(v) for v in (data.value, made.signal, slope))
+    product, square = (np.einsum("...b,...b->...", v, slope) for v in (signal, slope))
+    return slope @ values, product, square
 
 
 def _calibrated(square_d: float, cross: Array, square: Array, mean: float, sd: float) -> tuple[Array, Array]:
@@ -220,38 +222,39 @@ def _calibrated(square_d: float, cross: Array, square: Array, mean: float, sd: f
 
 
 def _with_slope(
-    square_d: float, cross: Array, square: Array, cross_u: Array, signal_u: Array, square_u: Array, a: float
-) -> tuple[Array, Array]:
-    """Return ln L of M and -M at a calibration a; see the head of the module."""
+    square_d: float,
+    cross: Array,
+    square: Array,
+    cross_u: Array,
+    signal_u: Array,
+    square_u: Array,
+    a: float,
+    out: Array,
+) -> None:
+    """Write ln L of M and -M at a calibration a, (sign, node, mass); see the head of the module."""
     spread = 1.0 + a**2 * square_u
     # |d - a m|^2 and (a u . (d - a m))^2 in parts that keep and that change their sign with the mass
     along, shift = a * cross_u, a**2 * signal_u
     even = square_d + a**2 * square - (along**2 + shift**2) / spread + np.log(spread)
     odd = a * cross - along * shift / spread
     even *= -0.5
-    return even + odd, even - odd
+    np.add(even, odd, out=out[0])
+    np.subtract(even, odd, out=out[1])
 
 
-def _ln_sum(values: Array) -> Array:
-    """Return ln sum exp over the first axis."""
-    if len(values) == 1:
-        return np.asarray(values[0])
-    top = values.max(axis=0)
-    values = values - top
+def marginal(joined: Array, zero: float) -> SignedLikelihood:
+    """Return ln L (mass,), the sum over the nodes of what ``joint`` returns."""
+    if joined.shape[1] == 1:
+        return SignedLikelihood(joined[0, 0], joined[1, 0], zero)
+    top = joined.max(axis=1)
+    values = joined - top[:, np.newaxis]
     np.maximum(values, LN_FLOOR, out=values)  # numbers that underflow take a hundred times as long
     np.exp(values, out=values)
-    return np.asarray(top + np.log(values.sum(axis=0)))
-
-
-def marginal(found: SignedLikelihood, ln_weight: Array) -> SignedLikelihood:
-    """Return ln L (mass,), summed over the nodes."""
-    if len(ln_weight) == 1:
-        return SignedLikelihood(found.positive[0], found.negative[0], found.zero)
-    both = np.array([found.positive, found.negative]) + ln_weight[:, None]
-    return _signed(_ln_sum(np.moveaxis(both, 1, 0)), found.zero)
+    top += np.log(values.sum(axis=1))
+    return SignedLikelihood(top[0], top[1], zero)
 
 
 def ln_likelihoods(model: LensModel, data: FitData, mass_msun: Array, definition: str) -> SignedLikelihood:
     """Return ln L at positive masses (mass,) of a definition and at their negatives."""
     made = templates(model, data, mass_msun, definition)
-    return marginal(conditional(data, made), made.ln_weight)
+    return marginal(*joint(data, made))

@@ -11,7 +11,7 @@ from clmassmod.core.likelihoods import LN_FLOOR
 from clmassmod.fitters.data import FitData
 from clmassmod.fitters.grid import MASS_GRID_MSUN, NODES_MSUN, place_of, to_mass_grid
 from clmassmod.fitters.likelihood import LensModel
-from clmassmod.fitters.marginal import SignedLikelihood, Templates, conditional, marginal, templates
+from clmassmod.fitters.marginal import SignedLikelihood, Templates, joint, marginal, templates
 from clmassmod.fitters.result import best_model, describe, unusable
 from clmassmod.fitters.summary import MassPrior, check_prior, summarise_mass
 from clmassmod.records import Array, HaloFit, ShearProfile
@@ -46,12 +46,12 @@ def fit(
     if data.n_bins == 0:
         return unusable(data, model)
     made = templates(model, data, NODES_MSUN, model.primary)
-    at_nodes = conditional(data, made)
-    whole = _on_grid(marginal(at_nodes, made.ln_weight))
+    at_nodes, zero = joint(data, made)
+    whole = _on_grid(marginal(at_nodes, zero))
     ln_like = {model.primary: whole.positive}
     for definition in model.mass_definitions[1:]:
         other = templates(model, data, NODES_MSUN, definition)
-        found = marginal(conditional(data, other), other.ln_weight)
+        found = marginal(*joint(data, other))
         ln_like[definition] = to_mass_grid(found.positive)
     return _result(data, model, made, at_nodes, whole, ln_like, prior)
 
@@ -65,7 +65,7 @@ def _result(
     data: FitData,
     model: LensModel,
     made: Templates,
-    at_nodes: SignedLikelihood,
+    at_nodes: Array,
     whole: SignedLikelihood,
     ln_like: dict[str, Array],
     prior: MassPrior,
@@ -89,12 +89,11 @@ def _result(
     )
 
 
-def _best(made: Templates, at_nodes: SignedLikelihood, mass_msun: float) -> tuple[Array, float]:
+def _best(made: Templates, at_nodes: Array, mass_msun: float) -> tuple[Array, float]:
     """Return signal (bin,) and concentration at the best mass: means over the nuisance parameters there."""
     place, along = place_of(abs(mass_msun))
-    values = at_nodes.positive if mass_msun >= 0 else at_nodes.negative
-    ln_weight = values[:, place] @ along + made.ln_weight
-    weight = np.exp(ln_weight - ln_weight.max())
+    ln_weight = at_nodes[0 if mass_msun >= 0 else 1, :, place] @ along
+    weight = np.exp(ln_weight - ln_weight.max()).reshape(-1, len(made.ln_weight)).sum(axis=0)
     weight /= weight.sum()
     signal = weight @ (along @ made.signal[:, place])
     ln_c = weight @ (np.log(made.concentration[:, place]) @ along)
