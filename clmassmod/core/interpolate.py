@@ -12,7 +12,8 @@ from clmassmod.records import Array
 
 
 def _position(x: ArrayLike, start: float, step: float, n: int) -> Array:
-    return np.clip((np.asarray(x, dtype=float) - start) / step, 0.0, n - 1.0)
+    position = (np.asarray(x, dtype=float) - start) / step
+    return np.minimum(np.maximum(position, 0.0), n - 1.0)  # in half the time of np.clip for a few places
 
 
 def hermite(x: ArrayLike, start: float, step: float, value: Array, slope: Array) -> Array:
@@ -28,19 +29,20 @@ def hermite(x: ArrayLike, start: float, step: float, value: Array, slope: Array)
     )
 
 
-def _stencil(x: ArrayLike, start: float, step: float, n: int) -> tuple[np.ndarray, Array]:
-    """Return the first of four neighbouring nodes and the Lagrange weights (4, ...) of ``x``."""
+def _stencil(x: ArrayLike, start: float, step: float, n: int) -> tuple[np.ndarray, tuple[Array, ...]]:
+    """Return the first of four neighbouring nodes and their Lagrange weights, four of the shape of ``x``."""
     position = _position(x, start, step, n)
-    first = np.clip(position.astype(np.intp) - 1, 0, n - 4)
-    t = position - first
-    a, b, c, d = t, t - 1.0, t - 2.0, t - 3.0
-    return first, np.stack([-b * c * d / 6.0, a * c * d / 2.0, -a * b * d / 2.0, a * b * c / 6.0])
+    first = np.minimum(np.maximum(position.astype(np.intp) - 1, 0), n - 4)
+    a = position - first
+    b, c, d = a - 1.0, a - 2.0, a - 3.0
+    ab, cd = a * b, c * d
+    return first, (b * cd / -6.0, a * cd / 2.0, ab * d / -2.0, ab * c / 6.0)
 
 
 def cubic(x: ArrayLike, start: float, step: float, value: Array) -> Array:
     """Return the local cubic (four-point Lagrange) interpolant of ``value`` (node,) at ``x``."""
-    first, weight = _stencil(x, start, step, len(value))
-    return np.asarray(sum(weight[k] * value[first + k] for k in range(4)))
+    first, (a, b, c, d) = _stencil(x, start, step, len(value))
+    return np.asarray(a * value[first] + b * value[first + 1] + c * value[first + 2] + d * value[first + 3])
 
 
 def scalar_stencil(x: float, start: float, step: float, n: int) -> tuple[int, tuple[float, ...]]:
@@ -59,6 +61,6 @@ def bicubic(
     i, wx = _stencil(x, start[0], step[0], value.shape[0])
     j, wy = _stencil(y, start[1], step[1], value.shape[1])
     if i.ndim == 0:  # one row for all y: contract it first
-        row = wx @ value[i : i + 4]
+        row = np.array(wx) @ value[i : i + 4]
         return np.asarray(sum(wy[k] * row[j + k] for k in range(4)))
     return np.asarray(sum(wx[k] * wy[m] * value[i + k, j + m] for k in range(4) for m in range(4)))

@@ -79,7 +79,7 @@ def mass_shape(x: ArrayLike) -> Array:
     """Return ln(1 + x) - x / (1 + x), the enclosed mass in units of 4 pi rho_s r_s^3."""
     x = np.asarray(x, dtype=float)
     value = np.asarray(np.log1p(x) - x / (1.0 + x))
-    if not np.any(x < _SERIES_MASS):
+    if not (x < _SERIES_MASS).any():
         return value
     series = x * x * polynomial(_MASS_TERMS, np.minimum(x, 1.0))
     return np.asarray(np.where(x < _SERIES_MASS, series, value))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from clmassmod.core.projected import Projected
 from clmassmod.fitters.data import FitData
@@ -56,17 +57,16 @@ class Residuals:
             concentration = self.model.concentration(mass, self.environment.z)
             if "ln_c" in column:
                 concentration = concentration * np.exp(column["ln_c"])
-        amplitude = column.get(
-            "two_halo", np.full(len(mass), nuisance.two_halo[0] if nuisance.two_halo else 0.0)
-        )
+        amplitude = column.get("two_halo", nuisance.two_halo[0] if nuisance.two_halo else 0.0)
         calibration = 1.0 + column.get("shear_bias", nuisance.shear_bias[0] if nuisance.shear_bias else 0.0)
         parts = [
             observable(profile, used, self._surface(profile.radius_mpc[used], mass, concentration, amplitude))
             for profile, used in zip(self.data.profiles, self.data.used, strict=True)
         ]
-        return (sign * calibration)[:, np.newaxis] * np.concatenate(parts, axis=1), concentration
+        whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        return (sign * calibration)[:, np.newaxis] * whole, concentration
 
-    def _surface(self, radius: Array, mass: Array, concentration: Array, amplitude: Array) -> Projected:
+    def _surface(self, radius: Array, mass: Array, concentration: Array, amplitude: ArrayLike) -> Projected:
         nodes, weights = radial_nodes(radius)
         averages = centre_operators(self.model, nodes, None)
         if not averages and tabulated(self.model):
@@ -79,7 +79,7 @@ class Residuals:
         if self.model.nuisance.two_halo is None:
             return found
         term = self.model.two_halo(radius, self.environment.z, mass)
-        a = amplitude[:, np.newaxis]
+        a = np.reshape(amplitude, (-1, 1))
         return Projected(found.sigma + a * term.sigma, found.delta_sigma + a * term.delta_sigma)
 
     def residuals(self, parameters: Array) -> Array:
