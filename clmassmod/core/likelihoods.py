@@ -21,7 +21,10 @@ LN_FLOOR = -80.0  # below a likelihood's maximum: zero for every purpose, and st
 
 
 def floored(ln_like: Array) -> Array:
-    """Return ln L - max ln L (..., mass), not below the floor; -inf becomes the floor."""
+    """Return ln L - max ln L (..., mass), not below the floor; -inf becomes the floor.
+
+    At least one value must be finite, which ``HaloFit.from_likelihood`` sees to.
+    """
     return _floor(np.array(ln_like, dtype=float))
 
 
@@ -57,7 +60,7 @@ class _Group:
         return part
 
     def widths(self) -> Array:
-        """Return the integral of L / max L over ln M by that of the unit normal, (halo,)."""
+        """Return the integral of L / max L over ln M by sqrt(2 pi), (halo,): the sd of a normal one."""
         blocks = range(0, len(self.ln_like), _BLOCK)
         return np.concatenate([self._widths(self.ln_like[i : i + _BLOCK]) for i in blocks])
 
@@ -116,7 +119,7 @@ class _Group:
 
 
 class LikelihoodTable:
-    """Likelihoods L(y) / max L of haloes, y = ln M - ln M_reference.
+    """Likelihoods L(y) / max L of haloes, y = ln M - ln M_reference; max L the largest that is stored.
 
     Between the stored masses ln L is interpolated by cubics through four nodes, in ln M, or in M for a
     grid that is linear in M. Beyond the stored masses the edge value goes on: exact towards M = 0, where

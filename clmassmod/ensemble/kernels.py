@@ -32,7 +32,7 @@ _PER_STEP = 32.0
 _R_STEP = 1.0 / _PER_STEP  # of the table of Student's t
 _R_CELLS = 1280  # r up to 40; the few nodes beyond are computed
 _TAIL_GROWTH = 1.06  # steps of the integral beyond
-_TAIL_END = 1e4  # where it stops: nu is above 1
+_TAIL_END = 1e4  # from where on f is a power of r to 1e-8
 _NEGLIGIBLE = 1e-14
 
 
@@ -107,7 +107,10 @@ def _density(r, nu):  # type: ignore[no-untyped-def]  # pragma: no cover  compil
 
 @njit(cache=True, nogil=True)
 def _beyond(r, nu):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
-    """Return the integrals of f and df/dnu from r above 0 to infinity: Simpson's rule in growing steps."""
+    """Return the integrals of f and df/dnu from r above 0 to infinity: Simpson's rule in growing steps.
+
+    Far out f = (r^2 / nu)^(-(nu + 1) / 2), whose integral is nu^((nu - 1) / 2) r^-nu.
+    """
     total, by_nu, step = 0.0, 0.0, max(0.02 * r, _R_STEP)
     while r < _TAIL_END:
         for node in range(3):
@@ -117,7 +120,9 @@ def _beyond(r, nu):  # type: ignore[no-untyped-def]  # pragma: no cover  compile
             by_nu += weight * g
         r += step
         step *= _TAIL_GROWTH
-    return total, by_nu
+    rest = math.exp(0.5 * (nu - 1.0) * math.log(nu) - nu * math.log(r))
+    slope = rest * (0.5 * math.log(nu) + 0.5 * (nu - 1.0) / nu - math.log(r))
+    return total + rest, by_nu + slope
 
 
 @njit(cache=True, nogil=True)

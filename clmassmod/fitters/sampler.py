@@ -19,7 +19,7 @@ LnDensity = Callable[[Array], tuple[float, Array]]
 Expand = Callable[[Array], Mapping[str, float]]
 
 MAX_R_HAT = 1.01  # Vehtari et al. 2021, Bayesian Analysis 16, 667
-MIN_ESS = 400.0  # bulk effective sample size, as ArviZ defines it
+MIN_ESS = 400.0  # bulk effective sample size, of all chains; the same paper
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def sample(
     expand : callable
         Takes parameters (parameter,), returns the quantities that are kept, by name.
     start : array (parameter,)
-        Where chains start, each moved a little.
+        Where chains start, each moved a little: normally by 0.05 (nutpie), or by at most 1 (PyMC's own).
     seed : int
     draws, tune, chains : int
         Draws a chain that are kept, and that are spent on tuning.

@@ -7,6 +7,7 @@ from scipy.stats import t as student_t
 from clmassmod import bias, ensemble
 from clmassmod.core.likelihoods import LikelihoodTable
 from clmassmod.core.population import ln_population
+from clmassmod.ensemble import kernels
 from clmassmod.ensemble.density import Design, PopulationDensity
 from clmassmod.ensemble.models import EXTRA_PRIORS, parse
 from clmassmod.errors import ConfigError
@@ -248,3 +249,14 @@ def test_prior_of_a_trend_that_does_not_vary_is_no_mistake(population):
     prior = {"ln_bias_z": (-1.0, 1.0), "ln_bias_mass": (-1.0, 1.0)}
     post = bias.fit(made.fits, made.truth, model="trend", method="nuts", prior=prior)
     assert "ln_bias_mass ~ U(-1, 1)" in post.metadata["prior"]
+
+
+@pytest.mark.parametrize("nu", [0.5, 1.0, 2.0, 30.0])
+def test_student_tails_are_whole(nu):
+    """A prior may reach below one degree of freedom, where 2 % of the tail lie beyond 10,000 scales."""
+    for r in (-1.0, 3.0, 20.0):
+        above, slope = kernels._tail(kernels._student_table(nu), r, nu)
+        assert above * np.exp(kernels._ln_norm(nu)) == pytest.approx(student_t.sf(r, nu), rel=2e-6)
+        step = 1e-4 * nu
+        ends = [kernels._tail(kernels._student_table(v), r, v)[0] for v in (nu - step, nu + step)]
+        assert slope == pytest.approx((ends[1] - ends[0]) / (2 * step), rel=1e-5)
