@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from clmassmod.core.nfw import artanh_ratio, polynomial
-from clmassmod.core.profile import Profile
+from clmassmod.core.profiles.scale_free import of_shapes
 from clmassmod.core.projected import Projected, columns, overdensity_radius_mpc
-from clmassmod.records import Array, HaloEnvironment
+from clmassmod.records import Array
 
 _K = np.arange(10.0)
 _SERIES = np.asarray(3.0 / (2.0 * _K + 5.0) + 2.0 / (2.0 * _K + 3.0) + 3.0 / (2.0 * _K + 1.0))
@@ -38,52 +38,25 @@ def shapes(x: ArrayLike) -> tuple[Array, Array]:
     return sigma, mean
 
 
-def scale(
+def _scale(
     mass_msun: ArrayLike, concentration: ArrayLike, density_msun_mpc3: ArrayLike
 ) -> tuple[Array, Array]:
-    """Return the scale radius in Mpc and the total mass, 2 pi rho_s r_s^3, in Msun, each (mass, 1)."""
     mass, c, radius = columns(mass_msun, concentration, overdensity_radius_mpc(mass_msun, density_msun_mpc3))
-    return radius / c, mass * ((1.0 + c) / c) ** 2
+    r_s = radius / c
+    return r_s, mass / (r_s**3 * _mass(c))
 
 
-def density(
-    radius_mpc: ArrayLike,
-    mass_msun: ArrayLike,
-    concentration: ArrayLike,
-    density_msun_mpc3: ArrayLike,
-    environment: HaloEnvironment | None = None,  # noqa: ARG001  one signature for all profiles
-) -> Array:
-    """Return the density in Msun / Mpc3, (mass, bin)."""
-    r_s, total = scale(mass_msun, concentration, density_msun_mpc3)
-    x = np.asarray(radius_mpc, dtype=float) / r_s
-    return np.asarray(total / (2.0 * np.pi * r_s**3) / (x * (1.0 + x) ** 3))
+def _density(x: Array) -> Array:
+    return 1.0 / (x * (1.0 + x) ** 3)
 
 
-def enclosed_mass(
-    radius_mpc: ArrayLike,
-    mass_msun: ArrayLike,
-    concentration: ArrayLike,
-    density_msun_mpc3: ArrayLike,
-    environment: HaloEnvironment | None = None,  # noqa: ARG001  one signature for all profiles
-) -> Array:
-    """Return the mass inside a sphere in Msun, (mass, bin)."""
-    r_s, total = scale(mass_msun, concentration, density_msun_mpc3)
-    x = np.asarray(radius_mpc, dtype=float) / r_s
-    return np.asarray(total * (x / (1.0 + x)) ** 2)
+def _mass(x: Array) -> Array:
+    return 2.0 * np.pi * (x / (1.0 + x)) ** 2
 
 
-def projected(
-    radius_mpc: ArrayLike,
-    mass_msun: ArrayLike,
-    concentration: ArrayLike,
-    density_msun_mpc3: ArrayLike,
-    environment: HaloEnvironment | None = None,  # noqa: ARG001  one signature for all profiles
-) -> Projected:
-    """Return the surface densities of Hernquist haloes, Msun / Mpc2, (mass, bin)."""
-    r_s, total = scale(mass_msun, concentration, density_msun_mpc3)
-    sigma, mean = shapes(np.asarray(radius_mpc, dtype=float) / r_s)
-    amplitude = total / (2.0 * np.pi * r_s**2)
-    return Projected(amplitude * sigma, amplitude * (mean - sigma))
+def _surface(x: Array) -> Projected:
+    sigma, mean = shapes(x)
+    return Projected(sigma, mean - sigma)
 
 
-PROFILE = Profile(projected, density, enclosed_mass)
+PROFILE = of_shapes(_scale, _density, _mass, _surface)

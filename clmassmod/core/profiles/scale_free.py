@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from clmassmod.core import quadrature
 from clmassmod.core.profile import Profile
 from clmassmod.core.projected import Projected, columns, overdensity_radius_mpc
-from clmassmod.records import Array, HaloEnvironment
+from clmassmod.records import Array
 
 Shape = Callable[..., Array]
 ShapeNumber = Callable[..., float]
@@ -37,58 +37,60 @@ def scale_free(shape: Shape, *, reach: ShapeNumber, cusp: ShapeNumber, nodes: in
         Of the quadrature.
     """
 
-    def integral(x: Array, parameters: dict[str, Any]) -> Array:
+    def mass_inside(x: Array, **parameters: Any) -> Array:
         return quadrature.enclosed_mass(
             lambda y: shape(y, **parameters), x, _ONE, cusp=cusp(**parameters), nodes=nodes
         )
 
     def scale(
-        mass_msun: ArrayLike, concentration: ArrayLike, threshold: ArrayLike, parameters: dict[str, Any]
+        mass_msun: ArrayLike, concentration: ArrayLike, threshold: ArrayLike, **parameters: Any
     ) -> tuple[Array, Array]:
-        """Return r_s in Mpc and the density unit in Msun / Mpc3, each (mass, 1)."""
         mass, c, radius = columns(mass_msun, concentration, overdensity_radius_mpc(mass_msun, threshold))
         r_s = radius / c
-        return r_s, mass / (r_s**3 * integral(c, parameters))
+        return r_s, mass / (r_s**3 * mass_inside(c, **parameters))
 
-    def density(
-        radius_mpc: ArrayLike,
-        mass_msun: ArrayLike,
-        concentration: ArrayLike,
-        density_msun_mpc3: ArrayLike,
-        environment: HaloEnvironment | None = None,  # noqa: ARG001  one signature for all profiles
-        **parameters: Any,
-    ) -> Array:
-        r_s, unit = scale(mass_msun, concentration, density_msun_mpc3, parameters)
-        return unit * shape(np.asarray(radius_mpc, dtype=float) / r_s, **parameters)
-
-    def enclosed_mass(
-        radius_mpc: ArrayLike,
-        mass_msun: ArrayLike,
-        concentration: ArrayLike,
-        density_msun_mpc3: ArrayLike,
-        environment: HaloEnvironment | None = None,  # noqa: ARG001  one signature for all profiles
-        **parameters: Any,
-    ) -> Array:
-        r_s, unit = scale(mass_msun, concentration, density_msun_mpc3, parameters)
-        return unit * r_s**3 * integral(np.asarray(radius_mpc, dtype=float) / r_s, parameters)
-
-    def projected(
-        radius_mpc: ArrayLike,
-        mass_msun: ArrayLike,
-        concentration: ArrayLike,
-        density_msun_mpc3: ArrayLike,
-        environment: HaloEnvironment | None = None,  # noqa: ARG001  one signature for all profiles
-        **parameters: Any,
-    ) -> Projected:
-        r_s, unit = scale(mass_msun, concentration, density_msun_mpc3, parameters)
-        sigma, delta_sigma = quadrature.surface_densities(
-            lambda y: shape(y, **parameters),
-            np.asarray(radius_mpc, dtype=float) / r_s,
-            _ONE,
-            np.asarray(reach(**parameters)),
-            cusp=cusp(**parameters),
-            nodes=nodes,
+    def surface(x: Array, **parameters: Any) -> Projected:
+        reached = np.asarray(reach(**parameters))
+        return quadrature.surface_densities(
+            lambda y: shape(y, **parameters), x, _ONE, reached, cusp=cusp(**parameters), nodes=nodes
         )
-        return Projected(unit * r_s * sigma, unit * r_s * delta_sigma)
 
-    return Profile(projected, density, enclosed_mass)
+    return of_shapes(scale, shape, mass_inside, surface)
+
+
+def of_shapes(
+    scale: Callable[..., tuple[Array, Array]],
+    density: Shape,
+    mass: Shape,
+    surface: Callable[..., Projected],
+) -> Profile:
+    """Return the profile of functions of x = r / r_s, all of which take its keyword parameters.
+
+    Parameters
+    ----------
+    scale
+        Takes mass [Msun], concentration and threshold density [Msun / Mpc3]; returns r_s in Mpc and rho_s
+        in Msun / Mpc3, each (mass, 1).
+    density, mass, surface
+        Density at x, mass inside, and both surface densities, in units of rho_s, rho_s r_s^3 and rho_s r_s.
+    """
+
+    def at(radius_mpc: ArrayLike, *halo: Any, **parameters: Any) -> tuple[Array, Array, Array]:
+        """Return r_s and rho_s, (mass, 1), and x, (mass, bin)."""
+        r_s, rho_s = scale(*halo[:3], **parameters)  # the environment is not needed
+        return r_s, rho_s, np.asarray(radius_mpc, dtype=float) / r_s
+
+    def densities(*halo: Any, **parameters: Any) -> Array:
+        _, rho_s, x = at(*halo, **parameters)
+        return np.asarray(rho_s * density(x, **parameters))
+
+    def enclosed_mass(*halo: Any, **parameters: Any) -> Array:
+        r_s, rho_s, x = at(*halo, **parameters)
+        return np.asarray(rho_s * r_s**3 * mass(x, **parameters))
+
+    def projected(*halo: Any, **parameters: Any) -> Projected:
+        r_s, rho_s, x = at(*halo, **parameters)
+        sigma, delta_sigma = surface(x, **parameters)
+        return Projected(rho_s * r_s * sigma, rho_s * r_s * delta_sigma)
+
+    return Profile(projected, densities, enclosed_mass)
