@@ -181,7 +181,7 @@ def joint(data: FitData, made: Templates) -> tuple[Array, float]:
     x, weight = _calibration_nodes(sd * data.significance) if sd > 0 else (np.zeros(1), np.ones(1))
     both = np.empty((2, len(x), *cross.shape))
     for i, a in enumerate(mean + sd * x):
-        _with_slope(*sums, float(a), out=both[:, i])
+        both[0, i], both[1, i] = _with_slope(*sums, float(a))
     both += (np.log(weight)[:, np.newaxis] + made.ln_weight)[..., np.newaxis]
     return both.reshape(2, -1, cross.shape[-1]), -0.5 * square_d
 
@@ -222,24 +222,16 @@ def _calibrated(square_d: float, cross: Array, square: Array, mean: float, sd: f
 
 
 def _with_slope(
-    square_d: float,
-    cross: Array,
-    square: Array,
-    cross_u: Array,
-    signal_u: Array,
-    square_u: Array,
-    a: float,
-    out: Array,
-) -> None:
-    """Write ln L of M and -M at a calibration a, (sign, node, mass); see the head of the module."""
+    square_d: float, cross: Array, square: Array, cross_u: Array, signal_u: Array, square_u: Array, a: float
+) -> tuple[Array, Array]:
+    """Return ln L of M and -M at a calibration a; see the head of the module."""
     spread = 1.0 + a**2 * square_u
     # |d - a m|^2 and (a u . (d - a m))^2 in parts that keep and that change their sign with the mass
     along, shift = a * cross_u, a**2 * signal_u
     even = square_d + a**2 * square - (along**2 + shift**2) / spread + np.log(spread)
     odd = a * cross - along * shift / spread
     even *= -0.5
-    np.add(even, odd, out=out[0])
-    np.subtract(even, odd, out=out[1])
+    return even + odd, even - odd
 
 
 def marginal(joined: Array, zero: float) -> SignedLikelihood:
