@@ -15,6 +15,7 @@ from clmassmod.report.summary import SummaryRow, counts
 
 _ALWAYS_SHOWN = ("model.profile", "model.concentration", "mass_definition", "method", "prior")
 MOST_HALOES_NAMED = 50  # of one reason for failing
+MOST_NAMED = 12  # analyses in the sentence below the title
 
 
 def lead(report: ReportInput, rows: Sequence[SummaryRow]) -> str:
@@ -26,9 +27,11 @@ def lead(report: ReportInput, rows: Sequence[SummaryRow]) -> str:
         if compared
         else "The distribution of weak-lensing masses in each bin. Without true masses there is no bias."
     )
-    names = ", ".join(analysis.name for analysis in report.analyses)
-    plural = "Analyses" if len(report.analyses) > 1 else "Analysis"
-    return f"{what} {plural}: {names}."
+    names = [analysis.name for analysis in report.analyses]
+    if len(names) > MOST_NAMED:
+        of = f", all combinations of {', '.join(report.matrix.axes)}" if report.matrix is not None else ""
+        return f"{what} {len(names)} analyses{of}."
+    return f"{what} {'Analyses' if len(names) > 1 else 'Analysis'}: {', '.join(names)}."
 
 
 def tiles(report: ReportInput, rows: Sequence[SummaryRow]) -> list[dict[str, Any]]:
@@ -38,6 +41,7 @@ def tiles(report: ReportInput, rows: Sequence[SummaryRow]) -> list[dict[str, Any
         [n["fitted"] for n in numbers] or [0],
         [n["unusable"] + n["failed"] for n in numbers] or [0],
     )
+    n_bins = len({row.bin for row in rows})
     return [
         {"value": _span(fitted), "label": "haloes fitted", "alarm": False},
         {"value": _span(bad), "label": "unusable or failed", "alarm": max(bad) > 0},
@@ -46,7 +50,7 @@ def tiles(report: ReportInput, rows: Sequence[SummaryRow]) -> list[dict[str, Any
             "label": "analyses" if len(report.analyses) > 1 else "analysis",
             "alarm": False,
         },
-        {"value": str(len({row.bin for row in rows})), "label": "bins", "alarm": False},
+        {"value": str(n_bins), "label": "bin" if n_bins == 1 else "bins", "alarm": False},
     ]
 
 

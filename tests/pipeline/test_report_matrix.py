@@ -11,6 +11,7 @@ from report_inputs import analysis, campaign, with_bins
 
 from clmassmod import bias
 from clmassmod.report import summary_rows, write_report
+from clmassmod.report.content import lead
 from clmassmod.report.inputs import TRUE_MASS_BINNING, MatrixDesign
 from clmassmod.report.matrix import findings, matrix_csv, matrix_rows, noise_of
 from clmassmod.report.shifts import shift_rows
@@ -43,6 +44,13 @@ def made(tmp_path_factory):
         data["bins"] = {}
         found = run(data)
         yield replace(found, folder=found.folder.resolve())
+
+
+def test_sentence_below_the_title_does_not_list_hundreds(made):
+    report = report_input(made)
+    assert lead(report, []).endswith("Analyses: c4_wide, c4_outer, c8_wide, c8_outer.")
+    many = replace(report, analyses=report.analyses * 72)
+    assert lead(many, []).endswith(" 288 analyses, all combinations of profile, range.")
 
 
 def test_rows_are_the_comparisons_and_shifts_those_of_the_haloes(made):
