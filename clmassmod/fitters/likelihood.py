@@ -229,6 +229,11 @@ class LensModel:
         """Whether masses convert by the closed form of the NFW profile."""
         return self.profile is nfw.PROFILE
 
+    @property
+    def takes_any_radius(self) -> bool:
+        """Whether ``surface`` gives surface densities between the bins' radii, too."""
+        return True
+
     def profile_parameters(self, z: float) -> dict[str, Any]:
         """Return the profile's keyword parameters at a redshift."""
         parameters = {k: v for k, v in self.parameters.items() if k not in EFFECTS}

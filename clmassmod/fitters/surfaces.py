@@ -71,7 +71,8 @@ def surface_blocks(
     """
     n, n_mass = concentration.shape
     if offset_mpc is None and "offset_mpc" not in model.parameters:
-        nodes, weights = (radius_mpc, None) if tabulated(model) else _between_nodes(radius_mpc, _RADIAL_STEP)
+        exact = tabulated(model) or not model.takes_any_radius
+        nodes, weights = (radius_mpc, None) if exact else _between_nodes(radius_mpc, _RADIAL_STEP)
     else:
         nodes, weights = radial_nodes(radius_mpc)
     operators = centre_operators(model, nodes, offset_mpc)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from clmassmod.core.projected import Projected
 from clmassmod.errors import ConfigError
-from clmassmod.fitters.likelihood import LensModel
+from clmassmod.fitters.likelihood import LensModel, Memos
 from clmassmod.records import Array, HaloEnvironment, HaloInfo, ShearProfile
 from clmassmod.stack.mean import Stack
 from clmassmod.tables import Tables
@@ -76,6 +76,11 @@ class MemberModel(LensModel):
         """Whether the profile has a closed form: a mean over haloes has none."""
         return False
 
+    @property
+    def takes_any_radius(self) -> bool:
+        """Whether ``surface`` does: each bin has its members' own radii."""
+        return False
+
     def surface(
         self, radius_mpc: Array, environment: HaloEnvironment, mass_msun: Array, concentration: Array
     ) -> Projected:
@@ -112,6 +117,7 @@ def member_model(model: LensModel, stack: Stack, z: Array) -> MemberModel:
     """
     rows = stack.details.rows
     shared: dict[str, Any] = {f.name: getattr(model, f.name) for f in fields(LensModel) if f.init}
+    shared["memo"] = Memos()  # what the model of one cluster keeps is not the members'
     shared["description"] = {**model.description, "stack": f"mean over {len(stack.details.halo_ids)} members"}
     # empty bins, which are not fitted, must not break the order of the radii
     position = np.where(np.isfinite(stack.position), stack.position, stack.details.edges[:-1])

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from clmassmod.core.massdef import threshold_density_msun_mpc3
 from clmassmod.errors import ConfigError, FitError
-from clmassmod.fitters import curvefit
+from clmassmod.fitters import curvefit, scan
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.records import HaloInfo, ShearProfile
 from clmassmod.stack import member_model, nfw_prediction, stack_delta_sigma, stack_scaled, stacked_profile
@@ -184,6 +184,20 @@ def test_mean_over_members_recovers_the_mass_of_members_at_different_redshifts(t
     assert exact["chi2"] < 1e-6
     single = curvefit.fit(one, model).summary
     assert abs(single["mass_ml_msun"] / mass - 1) > 0.01
+
+
+def test_what_one_cluster_has_left_is_not_taken_for_the_members(tables):
+    """The members' mean has the same key of radii and redshift as one cluster, and other surface densities."""
+    z = np.array([0.15, 1.1])
+    profiles = [profile(tables, 6e14, zz, error=2e13, name=str(zz)) for zz in z]
+    made = stack_delta_sigma(profiles, np.linspace(0.3, 3.01, 6))
+    one = stacked_profile(made, z, tables)
+    alone = scan.fit(one, member_model(LensModel.build(tables, concentration=C), made, z))
+    model = LensModel.build(tables, concentration=C)
+    single = scan.fit(one, model)
+    after = scan.fit(one, member_model(model, made, z))
+    assert_array_equal(after.ln_like["200c"], alone.ln_like["200c"])
+    assert abs(single.summary["mass_ml_msun"] / after.summary["mass_ml_msun"] - 1) > 0.01
 
 
 def test_what_cannot_be_stacked_is_said(tables, clusters):
