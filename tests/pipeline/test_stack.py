@@ -187,7 +187,7 @@ def test_mean_over_members_recovers_the_mass_of_members_at_different_redshifts(t
 
 
 def test_what_one_cluster_has_left_is_not_taken_for_the_members(tables):
-    """The members' mean has the same key of radii and redshift as one cluster, and other surface densities."""
+    """The members' mean has the radii and the redshift of one cluster, and other surface densities."""
     z = np.array([0.15, 1.1])
     profiles = [profile(tables, 6e14, zz, error=2e13, name=str(zz)) for zz in z]
     made = stack_delta_sigma(profiles, np.linspace(0.3, 3.01, 6))
