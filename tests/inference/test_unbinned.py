@@ -114,12 +114,7 @@ def test_scatter_of_the_concentration_against_a_sum(tables):
     nodes = np.linspace(-4, 4, 41)
     terms = [brute_ln_like(scattered, profile, mass, 4.0 * np.exp(0.3 * x)) - 0.5 * x * x for x in nodes]
     brute = np.logaddexp.reduce(terms, axis=0)
-    fit = scan.fit(profile, scattered)
-    found = np.interp(np.log(mass), np.log(fit.mass_msun), fit.ln_like["200c"])
-    (m0, s0), (m1, s1) = (moments(np.log(mass), v) for v in (brute, found))
-    print(f"mean off by {(m1 - m0) / s0:+.4f} sd, width by {s1 / s0 - 1:+.4f}")
-    assert abs(m1 - m0) < 0.02 * s0
-    assert abs(s1 / s0 - 1) < 0.02
+    assert_same_mean_and_width(scan.fit(profile, scattered), mass, brute)
 
 
 @pytest.mark.parametrize("profile", ["nfw", "einasto"])
@@ -139,12 +134,7 @@ def test_wrong_centres_against_a_sum(tables, profile):
         residual = (data.value - observable(data, used, surface)) / data.error
         terms.append(np.log(0.5 / 40) - 0.5 * np.sum(residual**2, axis=1))
     brute = np.logaddexp.reduce(terms, axis=0)
-    fit = scan.fit(data, modelled)
-    found = np.interp(np.log(mass), np.log(fit.mass_msun), fit.ln_like["200c"])
-    (m0, s0), (m1, s1) = (moments(np.log(mass), v) for v in (brute, found))
-    print(f"mean off by {(m1 - m0) / s0:+.4f} sd, width by {s1 / s0 - 1:+.4f}")
-    assert abs(m1 - m0) < 0.02 * s0
-    assert abs(s1 / s0 - 1) < 0.02
+    assert_same_mean_and_width(scan.fit(data, modelled), mass, brute)
 
 
 @pytest.mark.parametrize(("profile", "parameters"), [("einasto", {}), ("tnfw", {"tau": 14.0, "n": 2})])
@@ -159,6 +149,14 @@ def test_profiles_between_radii_that_are_computed(tables, profile, parameters):
     assert_allclose(found - found.max(), brute - brute.max(), atol=2e-4)
     least_squares = curvefit.fit(data, other).summary["mass_ml_msun"]
     assert_allclose(least_squares, fit.summary["mass_ml_msun"], rtol=2e-3)
+
+
+def assert_same_mean_and_width(fit, mass, brute):
+    found = np.interp(np.log(mass), np.log(fit.mass_msun), fit.ln_like["200c"])
+    (m0, s0), (m1, s1) = (moments(np.log(mass), v) for v in (brute, found))
+    print(f"mean off by {(m1 - m0) / s0:+.4f} sd, width by {s1 / s0 - 1:+.4f}")
+    assert abs(m1 - m0) < 0.02 * s0
+    assert abs(s1 / s0 - 1) < 0.02
 
 
 def moments(x, ln_like):
