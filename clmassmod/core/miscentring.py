@@ -110,7 +110,7 @@ def at_offsets(radius_mpc: ArrayLike, offset_mpc: ArrayLike, step: float = 0.06)
     ln d, as an integral over the offset needs.
     """
     radius, offset = np.asarray(radius_mpc, dtype=float), np.asarray(offset_mpc, dtype=float)
-    low, n = _lattice(np.log(_INNERMOST * radius.min()), np.log(radius.max() + offset.max()), step)
+    low, n = _grid(np.log(_INNERMOST * radius.min()), np.log(radius.max() + offset.max()), step)
     u, w = unit_nodes(_ANGLES)
     phi, w_phi = np.pi * u**3, 3.0 * u**2 * w
     r, s = radius[:, np.newaxis], offset[:, np.newaxis, np.newaxis]
@@ -129,14 +129,20 @@ def at_offsets(radius_mpc: ArrayLike, offset_mpc: ArrayLike, step: float = 0.06)
     return [Miscentring(grid, a, b) for a, b in zip(sigma, mean, strict=True)]
 
 
-def _lattice(low: float, high: float, step: float) -> tuple[float, int]:
-    """Return the first and the number of nodes, multiples of ``step`` in ln d, that cover a range.
+def lattice(low: float, high: float, step: float, together: int) -> tuple[int, int]:
+    """Return the first and the number of nodes, multiples of ``step``, that cover a range and three more.
 
-    Rounded outwards, so that haloes of about the same radii share a grid and what is computed on it.
+    Rounded outwards to so many ``together``, so that haloes of about the same radii share a grid and what is
+    computed on it.
     """
-    width = _TOGETHER * step
+    width = together * step
     first, end = math.floor(low / width), math.ceil((high + 3.0 * step) / width)
-    return first * width, (end - first) * _TOGETHER
+    return first * together, (end - first) * together
+
+
+def _grid(low: float, high: float, step: float) -> tuple[float, int]:
+    first, n = lattice(low, high, step, _TOGETHER)
+    return first * step, n
 
 
 def _distribution(radius: Array, distribution: str, scale: float) -> tuple[Array, Array]:
@@ -167,7 +173,7 @@ def _operator(radius: Array, offsets: Array, weights: Array, step: float) -> Mis
     if offsets.shape[1] == 1:  # no mean over offsets smooths a cusp that the circle runs into
         nearest = float(np.abs(radius - offsets[:, 0]).min())
         innermost = float(np.clip(nearest, _CUSP * radius.min(), innermost))
-    low, n = _lattice(np.log(innermost), np.log(radius.max() + offsets.max()), step)
+    low, n = _grid(np.log(innermost), np.log(radius.max() + offsets.max()), step)
     sigma, mean = np.zeros((len(radius), n)), np.zeros((len(radius), n))
     u, w = unit_nodes(_ANGLES)
     phi, w_phi = np.pi * u**3, 3.0 * u**2 * w  # crowded at 0, where the line passes the halo's centre

@@ -9,14 +9,13 @@ those of single galaxies, surface densities are interpolated in ln R.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from clmassmod.core import nfw, nfw_table
 from clmassmod.core.massdef import threshold_density_msun_mpc3
-from clmassmod.core.miscentring import Miscentring, at_offsets
+from clmassmod.core.miscentring import Miscentring, at_offsets, lattice
 from clmassmod.core.projected import Projected
 from clmassmod.fitters.data import MANY
 from clmassmod.fitters.likelihood import LensModel
@@ -93,10 +92,9 @@ def radial_nodes(radius_mpc: Array) -> tuple[Array, Array | None]:
 
 def _between_nodes(radius_mpc: Array, step: float) -> tuple[Array, Array]:
     """Return radii (node,) on multiples of a step in ln R, which haloes share, and weights (radius, node)."""
-    x = np.log(radius_mpc) / step
-    first = _TOGETHER * math.floor((x.min() - 2.0) / _TOGETHER)
-    n = _TOGETHER * math.ceil((x.max() + 3.0 - first) / _TOGETHER)
-    _, weights = _lagrange(x - first, n)
+    x = np.log(radius_mpc)
+    first, n = lattice(x.min() - 2.0 * step, x.max(), step, _TOGETHER)
+    _, weights = _lagrange(x / step - first, n)
     return np.exp(step * (first + np.arange(n))), weights
 
 
