@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,12 @@ def _report(text: str) -> None:
     sys.stderr.write(f"clmassmod: {text}\n")
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _validate(options: argparse.Namespace) -> None:
     names = [*options.only, *options.chosen]
     if options.list:
         print("\n".join(_listed(names)))
         return
+    from clmassmod.core.cores import available_cores
     from clmassmod.steps import validation
     from clmassmod.validate.plan import FOLDER, STEPS, record_file
 
@@ -40,7 +36,7 @@ def _validate(options: argparse.Namespace) -> None:
     if names:  # a part of the table is not the table: nothing is written
         print("\n".join(validation.verdict(validation.measure(names, _report), None)))
         return
-    outcomes = validation.measure_all(folder, options.cores or _cores(), _report)
+    outcomes = validation.measure_all(folder, options.cores or available_cores(), _report)
     validation.write_validation(outcomes, folder)
     print("\n".join(validation.verdict(outcomes, folder)))
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from clmassmod.core.cores import cores_for
 from clmassmod.records import Array
 
 LnDensity = Callable[[Array], tuple[float, Array]]
@@ -69,6 +70,8 @@ def sample(
     chains: int = 4,
 ) -> Draws:
     """Draw from a density over unconstrained parameters.
+
+    PyMC's chains run in processes, as many as ``cores_for`` allows; their number changes no draw.
 
     Parameters
     ----------
@@ -172,7 +175,7 @@ def _pymc(plan: _Plan) -> tuple[dict[str, Array], float]:
             plan.draws,
             tune=plan.tune,
             chains=plan.chains,
-            cores=1,
+            cores=cores_for(plan.chains),
             random_seed=plan.seed,
             initvals={"x": plan.start},
             progressbar=False,

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from clmassmod.core.cores import available_cores
 from clmassmod.errors import ClmassmodError, FitError, StoreError
 from clmassmod.records import HaloFit
 from clmassmod.steps.layout import remove_if_abandoned
@@ -110,8 +111,7 @@ def _remove_leftovers(folder: Path) -> None:
 
 def _n_jobs(session: Session) -> int:
     wanted = session.call.n_jobs
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores if wanted < 1 else wanted, len(session.halos)))
+    return max(1, min(available_cores() if wanted < 1 else wanted, len(session.halos)))
 
 
 def _fit_one(session: Session, folder: Path, halo_id: str) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from lenses import empty_profile, make_tables, model_signal
 
+from clmassmod.core import cores
 from clmassmod.fitters import nuts, sampler, scan
 from clmassmod.fitters.data import as_profiles, prepare
 from clmassmod.fitters.density import HaloDensity
@@ -120,6 +121,35 @@ def test_same_seed_same_draws(tables, profile):
     model = LensModel.build(tables, concentration="duffy08")
     first, second = (nuts.fit(profile, model, draws=50, rng=np.random.default_rng(6)) for _ in range(2))
     assert np.array_equal(first.posterior["mass_msun"], second.posterior["mass_msun"])
+
+
+def test_number_of_processes_changes_no_draw(monkeypatch):
+    """PyMC's chains in one process and in several: a job draws the same on every machine."""
+    monkeypatch.setattr(sampler.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(cores, "available_cores", lambda: 8)
+    processes, drawn = [], []
+    for allowed in ("1", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", allowed)
+        processes.append(cores.cores_for(4))
+        drawn.append(
+            sampler.sample(
+                lambda x: (-0.5 * float(x @ x), -x),
+                lambda x: {"a": float(x[0]), "b": float(x[1])},
+                np.array([0.1, 0.2]),
+                seed=7, draws=50, tune=50,
+            ).values
+        )  # fmt: skip
+    assert processes == [1, 3]
+    assert all(np.array_equal(drawn[0][name], drawn[1][name]) for name in ("a", "b"))
+    assert len(np.unique(drawn[0]["a"])) > 100
+
+
+def test_workers_that_end_with_their_parent_start_no_processes(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    monkeypatch.setattr(cores, "available_cores", lambda: 8)
+    assert cores.cores_for(4) == 4
+    monkeypatch.setattr(cores.multiprocessing.current_process(), "_config", {"daemon": True})
+    assert cores.cores_for(4) == 1
 
 
 def test_halo_without_data_is_not_sampled(tables, profile):

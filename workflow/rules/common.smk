@@ -105,6 +105,11 @@ def content(step, key=None, marker=None):
     return content_hash
 
 
+def chains(settings):
+    """Return how many cores a population takes: one a chain where it is sampled."""
+    return 4 if settings.method == "nuts" else 1
+
+
 def growing(amount):
     """Return a resource function: more at every attempt."""
     return lambda wildcards, attempt: amount * attempt

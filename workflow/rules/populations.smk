@@ -37,6 +37,7 @@ rule ensemble:
         f"{ROOT}/logs/ensembles/{{analysis}}/{{bin}}.log",
     benchmark:
         f"{ROOT}/benchmarks/ensembles/{{analysis}}/{{bin}}.tsv"
+    threads: chains(campaign.config.ensemble)
     resources:
         mem_mb=growing(2000),
         runtime=growing(120),
@@ -62,6 +63,7 @@ rule compare:
         f"{ROOT}/logs/comparisons/{{analysis}}/{{bin}}.log",
     benchmark:
         f"{ROOT}/benchmarks/comparisons/{{analysis}}/{{bin}}.tsv"
+    threads: chains(campaign.config.compare)
     resources:
         mem_mb=growing(2000),
         runtime=growing(120),
