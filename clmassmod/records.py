@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from clmassmod.errors import FitError
 
 Array = NDArray[np.float64]
-Observable = Literal["g_t", "delta_sigma"]
+Observable = Literal["g_t", "delta_sigma", "kappa"]
 
 _EMPTY: Mapping[str, float] = MappingProxyType({})
 
@@ -90,11 +90,12 @@ class SourceCatalog:
 
 @dataclass(frozen=True)
 class ShearProfile:
-    """Binned reduced tangential shear or excess surface density; arrays are (bin,).
+    """Binned reduced tangential shear, excess surface density or convergence; arrays are (bin,).
 
-    ``value``, ``error`` and ``cross`` are pure numbers for ``g_t`` and Msun / Mpc2 for
-    ``delta_sigma``. ``error`` holds the shape noise alone. A bin that holds no galaxy has
-    ``n_gal == 0`` and a value of NaN, and is never fitted.
+    ``value``, ``error`` and ``cross`` are pure numbers for ``g_t`` and ``kappa`` (that of sources with
+    <beta_s>) and Msun / Mpc2 for ``delta_sigma``. ``error`` holds the noise of galaxies' shapes, or of a
+    map's pixels, alone. A bin that holds no galaxy (or pixel) has ``n_gal == 0`` and a value of NaN, and is
+    never fitted.
     """
 
     halo: HaloInfo

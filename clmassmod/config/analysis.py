@@ -79,10 +79,35 @@ class DensityModel(Model):
         return self
 
 
+class MapPixels(Model):
+    """Convergence of a map's pixels, which are fitted themselves, without any galaxy."""
+
+    noise: float = Field(
+        gt=0, description="standard deviation of the convergence, averaged over one square arcminute"
+    )
+    beta_s: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="of the map's source plane: its convergence over that of a plane at infinity",
+    )
+    sheet: float = Field(
+        0.0,
+        ge=0,
+        description="standard deviation of a constant that all pixels share and nobody knows (mass sheet)",
+    )
+    noisy: bool = Field(False, description="the map has this noise already; none is drawn")
+
+
 class Analysis(Model):
     """How an observer would weigh each halo."""
 
-    survey: str | None = Field(None, description="mock survey; null for profiles that are read as measured")
+    survey: str | None = Field(
+        None, description="mock survey; null for profiles that are read as measured, and for pixels"
+    )
+    pixels: MapPixels | None = Field(
+        None, description="fit the convergence of a map's pixels; null: galaxies or profiles"
+    )
     radius_mpc: PositiveInterval = Field(description="radial range of the fit [Mpc]")
     radial_bins: RadialBins = RadialBins()
     model: DensityModel = DensityModel()
@@ -106,7 +131,25 @@ class Analysis(Model):
             )
         if self.radial_bins.spacing == "unbinned":
             self._check_unbinned()
+        if self.pixels is not None:
+            self._check_pixels(self.pixels)
         return self
+
+    def _check_pixels(self, pixels: MapPixels) -> None:
+        if isinstance(self.survey, str):  # the notebook's is for other observables
+            raise ValueError(
+                "pixels are those of the simulation's map, which no survey observes: remove one of them"
+            )
+        fields = type(self.radial_bins).model_fields
+        for key in ("observable", "weights", "errors", "structure"):
+            if getattr(self.radial_bins, key) != fields[key].default:
+                raise ValueError(f"radial_bins.{key} is of galaxies, and pixels have none: leave it out")
+        if self.noise.large_scale_structure:
+            raise ValueError(
+                "noise.large_scale_structure is that of shears, not of a map's pixels; pixels.sheet is"
+            )
+        if pixels.sheet > 0 and self.radial_bins.spacing == "unbinned":
+            raise ValueError("pixels.sheet connects all pixels, which spacing 'unbinned' cannot: use bins")
 
     def _check_unbinned(self) -> None:
         remedy = "radial_bins.spacing: linear, log or equal_count goes with it"
@@ -116,8 +159,10 @@ class Analysis(Model):
             raise ValueError(f"method 'nuts' fits no unbinned galaxies, 'scan' and 'curvefit' do; {remedy}")
 
     @model_serializer(mode="wrap")
-    def _without_empty_noise(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_what_is_empty(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data: dict[str, Any] = handler(self)
         if self.noise == Noise():
             data.pop("noise", None)  # what an analysis without it gave before keeps its hash
+        if self.pixels is None:
+            data.pop("pixels", None)
         return data

@@ -88,7 +88,7 @@ def usable_bins(profile: ShearProfile) -> NDArray[np.bool_]:
     # a sum is finite where all of its terms are, and NaN is not above zero
     total = profile.value + profile.error + profile.radius_mpc
     least = np.minimum(np.minimum(profile.error, profile.radius_mpc), profile.n_gal)
-    if profile.observable == "g_t":
+    if profile.observable != "delta_sigma":
         total = total + profile.beta_s + profile.beta_s2
         least = np.minimum(least, profile.beta_s)
     with np.errstate(invalid="ignore"):

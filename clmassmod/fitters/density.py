@@ -91,15 +91,16 @@ class HaloDensity:
             radius = profile.radius_mpc[used]
             found = surfaces(model, radius, environment, masses, concentration, self._offset)
             term = model.two_halo(radius, self._z, NODES_MSUN) if self._nuisance.two_halo else None
-            shear = profile.observable == "g_t"
-            unit = profile.sigma_crit_inf_msun_mpc2 if shear else 1.0
-            one.append(np.stack([found.sigma, found.delta_sigma], axis=-1) / unit)
+            unit = 1.0 if profile.observable == "delta_sigma" else profile.sigma_crit_inf_msun_mpc2
+            shown = "sigma" if profile.observable == "kappa" else "delta_sigma"
+            one.append(np.stack([found.sigma, getattr(found, shown)], axis=-1) / unit)
             zero = np.zeros((len(NODES_MSUN), len(radius)))
             two.append(
-                np.stack([zero, zero] if term is None else [term.sigma, term.delta_sigma], axis=-1) / unit
+                np.stack([zero, zero] if term is None else [term.sigma, getattr(term, shown)], axis=-1) / unit
             )
-            b1 = profile.beta_s[used] if shear else np.ones(len(radius))
-            b2 = profile.beta_s2[used] if shear else np.zeros(len(radius))  # no pole: Delta Sigma is linear
+            b1 = np.ones(len(radius)) if profile.observable == "delta_sigma" else profile.beta_s[used]
+            # no pole where the observable is linear
+            b2 = profile.beta_s2[used] if profile.observable == "g_t" else np.zeros(len(radius))
             beta.append(np.stack([b1, b2 / b1], axis=-1))
         return np.concatenate(one, axis=3), np.concatenate(two, axis=1), np.concatenate(beta)
 

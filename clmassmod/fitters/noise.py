@@ -176,6 +176,11 @@ def _amplitude(
     sources: Sources | None, model: LensModel, profile: ShearProfile, used: Any, ln_ell: Array
 ) -> Array:
     """Return f sqrt(P), (bin, ell), of the used bins of a profile."""
+    if profile.observable == "kappa":
+        raise FitError(
+            f"halo {profile.halo.halo_id!r}: noise.large_scale_structure is that of shears, "
+            "not of a map's convergence"
+        )
     excess = profile.observable == "delta_sigma"
     critical = profile.sigma_crit_inf_msun_mpc2 if excess else 1.0
     n, z = int(used.sum()), profile.halo.z

@@ -13,9 +13,11 @@ MAX_SHEAR = 1.0  # a reduced shear has a pole at large mass and changes sign bey
 
 
 def observable(profile: ShearProfile, used: NDArray[np.bool_], surface: Projected) -> Array:
-    """Return what a profile's bins show, (..., bin): reduced shear, capped, or excess surface density."""
+    """Return what bins show, (..., bin): capped reduced shear, excess surface density, or convergence."""
     if profile.observable == "delta_sigma":
         return surface.delta_sigma
+    if profile.observable == "kappa":
+        return surface.sigma * (profile.beta_s[used] / profile.sigma_crit_inf_msun_mpc2)
     shear = reduced_shear(
         surface.sigma,
         surface.delta_sigma,
@@ -38,6 +40,8 @@ def observable_slope(
     """
     if profile.observable == "delta_sigma":
         return np.broadcast_to(term.delta_sigma, value.shape).copy()
+    if profile.observable == "kappa":
+        return np.broadcast_to(observable(profile, used, term), value.shape).copy()
     beta = profile.beta_s[used] / profile.sigma_crit_inf_msun_mpc2
     ratio = profile.beta_s2[used] / profile.beta_s[used] / profile.sigma_crit_inf_msun_mpc2
     slope = value * (ratio * term.sigma)

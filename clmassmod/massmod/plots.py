@@ -32,8 +32,8 @@ class Plots:
     def plot_profile(self, halo_id: str | None = None, ax: Any = None, observable: str | None = None) -> Any:
         """Draw the profile of one halo, the first by default, with its best model where it was fitted.
 
-        Of a joint fit the profiles of one ``observable``, "g_t" or "delta_sigma", are drawn: by default
-        what the first profile is.
+        Of a joint fit the profiles of one ``observable``, "g_t", "delta_sigma" or "kappa", are drawn: by
+        default what the first profile is.
         """
         fit = self._one(halo_id) if self._fits else None
         name = fit.halo_id if fit is not None else (halo_id or next(iter(self.profiles)))

@@ -53,10 +53,10 @@ def bin_profile(
     Returns
     -------
     BinProfile or None
-        None where no profile has a usable bin.
+        None where no profile has a usable bin, and of convergence, which no stack takes.
     """
     edges = stack_edges(profiles)
-    if edges is None:
+    if edges is None or any(profile.observable == "kappa" for profile in profiles):
         return None
     mean_mass = float(np.exp(ensemble.mean["mean_ln_mass"])) if ensemble is not None else 3e14
     enough = len(profiles) >= _ENOUGH

@@ -20,8 +20,9 @@ Array = NDArray[np.float64]
 _AXIS_LABEL = {
     "g_t": r"reduced tangential shear $g_\mathrm{t}$",
     "delta_sigma": r"$\Delta\Sigma$  [$10^{14}\,\mathrm{M}_\odot\,\mathrm{Mpc}^{-2}$]",
+    "kappa": r"convergence $\kappa$",
 }
-_UNIT = {"g_t": 1.0, "delta_sigma": 1e14}
+_UNIT = {"g_t": 1.0, "delta_sigma": 1e14, "kappa": 1.0}
 _LINES = 100  # nodes of a drawn curve
 
 

@@ -284,8 +284,14 @@ def _check_quantities(config: CampaignConfig, extra: list[str], source: str) -> 
 def _check_kind(config: CampaignConfig, kind: str, source: str) -> None:
     for name, analysis in config.analyses.items():
         where = f"{source}: analyses.{name}.survey: reader {config.simulation.reader!r}"
-        if kind == "map" and analysis.survey is None:
+        if kind == "map" and analysis.survey is None and analysis.pixels is None:
             known = ", ".join(config.surveys) or "none"
-            raise ConfigError(f"{where} gives maps, which need a survey (known: {known})")
+            raise ConfigError(
+                f"{where} gives maps, which need a survey (known: {known}), or pixels: {{noise: …}}"
+            )
+        if kind != "map" and analysis.pixels is not None:
+            raise ConfigError(
+                f"{where} gives no maps, whose pixels could be fitted; remove analyses.{name}.pixels"
+            )
         if kind == "profile" and analysis.survey is not None:
             raise ConfigError(f"{where} gives measured profiles, which take no survey; remove the key")

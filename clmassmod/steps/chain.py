@@ -20,6 +20,7 @@ from clmassmod.fitters.result import condensed
 from clmassmod.fitters.summary import with_summary
 from clmassmod.measure import measure
 from clmassmod.mock import observe
+from clmassmod.pixels import measure_pixels
 from clmassmod.records import HaloFit, LensingMap, ShearProfile, SourceCatalog
 from clmassmod.registry import FITTERS
 from clmassmod.tables import Tables
@@ -34,22 +35,35 @@ def mock_catalog(
 
 
 def analysis_profile(
-    record: LensingMap | SourceCatalog | ShearProfile, analysis: Analysis, tables: Tables | None = None
+    record: LensingMap | LensingField | SourceCatalog | ShearProfile,
+    analysis: Analysis,
+    tables: Tables,
+    seed: int,
+    draws: str = "pixels",
 ) -> ShearProfile:
-    """Return the profile of a catalogue, or a profile itself, in the analysis' radial range.
+    """Return the profile of a catalogue or of a map's pixels, or a profile itself, in the analysis' range.
 
-    ``tables`` serve the covariance of structure along the line of sight, where the radial bins ask for it.
+    Pixels' noise comes from the seed, the halo and the name ``draws`` of the map alone, so that all analyses
+    see the same map.
 
     Raises
     ------
     ReaderError
-        For a map, which a survey has to observe first.
+        For a map, which a survey has to observe first unless its pixels are fitted.
     """
     if isinstance(record, SourceCatalog):
         return measure(record, analysis.radius_mpc, analysis.radial_bins, tables=tables)
     if isinstance(record, ShearProfile):
         return select_bins(record, analysis.radius_mpc)
-    raise ReaderError(f"halo {record.halo.halo_id}: a map cannot be fitted before a survey has observed it")
+    if analysis.pixels is None:
+        raise ReaderError(
+            f"halo {record.halo.halo_id}: a map cannot be fitted before a survey has observed it; "
+            "name a survey, or give pixels"
+        )
+    rng = halo_rng(seed, record.halo.halo_id, draws)
+    return measure_pixels(
+        record, analysis.radius_mpc, analysis.pixels, analysis.radial_bins, tables=tables, rng=rng
+    )
 
 
 def lens_model(analysis: Analysis, tables: Tables, **instead: Any) -> LensModel:

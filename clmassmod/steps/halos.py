@@ -150,9 +150,10 @@ class HaloFitter:
         return load_catalog(campaign.mock_file(survey, halo_id), halo_id, self._mock_hash)
 
     def measure(self, record: LensingMap | SourceCatalog | ShearProfile) -> ShearProfile:
-        """Return the profile of a catalogue, or a profile itself, in the analysis' radial range."""
-        analysis = self.inputs.campaign.config.analyses[self.analysis]
-        return chain.analysis_profile(record, analysis, self.inputs.tables)
+        """Return the profile of a catalogue or map, or a profile itself, in the analysis' radial range."""
+        config = self.inputs.campaign.config
+        analysis = config.analyses[self.analysis]
+        return chain.analysis_profile(record, analysis, self.inputs.tables, config.seed)
 
     def fit(self, halo: HaloInfo) -> HaloFit:
         """Return the fit of one halo."""

@@ -185,15 +185,14 @@ class Session:
 
     def catalogs(self, halo: Halo) -> list[SourceCatalog]:
         """Return the mock catalogues of a halo's maps."""
+        if self.call.analysis.pixels is not None:
+            return []
         return [c for kind in MAPS if kind in halo and (c := self._catalog(halo, kind)) is not None]
 
     def _catalog(self, halo: Halo, kind: Kind) -> SourceCatalog | None:
         config = self.call.config
         record = halo[kind].read(self.call.cosmology)
-        # two maps of one halo are two surveys: their galaxies are not the same
-        second = kind == "kappa_map" and "mass_map" in halo
-        draws = config.survey.draws_of or config.origin.survey
-        name = f"{draws}/kappa" if second else draws
+        name = _draws(halo, kind, config.survey.draws_of or config.origin.survey)
         if not isinstance(record, LensingMap):
             return None
         return chain.mock_catalog(record, config.survey, name, self.tables, config.seed)
@@ -201,12 +200,18 @@ class Session:
     def profiles(self, halo: Halo) -> list[ShearProfile]:
         """Return the profiles of a halo in the radial range of the fit, one an observable."""
         analysis = self.call.analysis
-        made = [chain.analysis_profile(catalog, analysis, self.tables) for catalog in self.catalogs(halo)]
+        seed = self.call.config.seed
+        made = [chain.analysis_profile(c, analysis, self.tables, seed) for c in self.catalogs(halo)]
+        if analysis.pixels is not None:
+            for kind in (k for k in MAPS if k in halo):
+                record = halo[kind].read(self.call.cosmology)
+                name = _draws(halo, kind, "pixels")
+                made.append(chain.analysis_profile(record, analysis, self.tables, seed, name))
         for source in halo.values():
             if source.profile is not None and self.call.every_radius:
                 made.append(select_bins(source.profile, EVERY_RADIUS_MPC))
             elif source.profile is not None:
-                made.append(chain.analysis_profile(source.profile, analysis))
+                made.append(chain.analysis_profile(source.profile, analysis, self.tables, seed))
         return made
 
     @cached_property
@@ -279,6 +284,11 @@ class Session:
                 if isinstance(record, LensingMap | ShearProfile):
                     found[halo.halo_id] = record_digest(record)
         return found
+
+
+def _draws(halo: Halo, kind: Kind, name: str) -> str:
+    """Return what a map's draws are named after; two maps of one halo do not have the same noise."""
+    return f"{name}/kappa" if kind == "kappa_map" and "mass_map" in halo else name
 
 
 def folder_of(save_loc: Any) -> Path:

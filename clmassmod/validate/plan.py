@@ -11,7 +11,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "reader": ("reader", "population"),
     "shear": ("shear",),
     "mock": ("mock", "survey"),
-    "measurement": ("measurement",),
+    "measurement": ("measurement", "pixels"),
     "scan": ("scan", "marginals"),
     "curvefit": ("curvefit",),
     "nuts": ("nuts",),

@@ -231,7 +231,9 @@ def test_file_and_figure_show_means_of_neighbours(tables, model, tmp_path):
         "a.yaml",
         "analyses.a",
     )
-    profile = chain.analysis_profile(galaxies(tables, model, 1e15, 2000, np.random.default_rng(12)), analysis)
+    profile = chain.analysis_profile(
+        galaxies(tables, model, 1e15, 2000, np.random.default_rng(12)), analysis, tables, 0
+    )
     fit = chain.fit_profiles(profile, model, analysis, "a", 1)
     assert fit.summary["n_bins"] == len(profile.value)
     assert len(fit.profile.value) == len(fit.model["value"]) == 12
@@ -252,7 +254,9 @@ def test_halo_without_galaxies_is_unusable(tables, model):
         "a.yaml",
         "analyses.a",
     )
-    profile = chain.analysis_profile(galaxies(tables, model, 1e15, 50, np.random.default_rng(1)), analysis)
+    profile = chain.analysis_profile(
+        galaxies(tables, model, 1e15, 50, np.random.default_rng(1)), analysis, tables, 0
+    )
     assert chain.fit_profiles(profile, model, analysis, "a", 1).status == "unusable"
 
 

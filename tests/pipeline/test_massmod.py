@@ -341,6 +341,31 @@ def test_observables_join(info, tmp_path):
     assert_allclose(joint[near] - joint.max(), total[near] - total.max(), atol=1e-9)
 
 
+def test_maps_are_fitted_pixel_by_pixel_and_jointly(info, tmp_path):
+    ids, z, true, _ = population(2)
+    write_delta_sigma(tmp_path / "ds.h5", ids, z, true)
+    write_maps(tmp_path / "maps.h5", ids, z, true)
+    made = clmm.CLMassMod(info)
+    made.obs_mass_map = clmm.utils.load_mass_map("maps.h5")
+    pixels = {"pixels": {"noise": 0.02}}
+    made.fit_mass_profiles("scan", pixels)
+    alone = made.fits["c000"]
+    assert alone.profile.observable == "kappa"
+    assert len(made.catalogs["c000"]) == 0
+    error = alone.summary["mass_err_msun"]
+    assert alone.summary["mass_ml_msun"] == pytest.approx(true[0], abs=4 * error, rel=0.02)
+    made.obs_delta_sigma = clmm.utils.load_delta_sigma("ds.h5")
+    made.fit_mass_profiles("scan", pixels)
+    joint = made.fits["c000"]
+    assert joint.summary["mass_err_msun"] < error
+    made.obs_mass_map = None
+    made.fit_mass_profiles("scan", pixels)
+    total = alone.ln_like["200c"] + made.fits["c000"].ln_like["200c"]
+    both = joint.ln_like["200c"]
+    near = both > both.max() - 20
+    assert_allclose(both[near] - both.max(), total[near] - total.max(), atol=1e-9)
+
+
 def test_single_halos_named_by_their_files_join(info, tmp_path):
     ids, z, true, _ = population(1)
     write_delta_sigma(tmp_path / "ds.h5", ids, z, true)

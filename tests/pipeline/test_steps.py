@@ -85,6 +85,31 @@ def test_whole_campaign_from_maps():
     assert "http" + "://" not in page.replace("http" + "://www.w3.org", "")
 
 
+def test_whole_campaign_from_pixels_of_maps():
+    """No survey, no galaxies: the map's convergence with little noise gives the masses back."""
+    pixels = {
+        "radius_mpc": [0.5, 2.0],
+        "pixels": {"noise": 0.01, "beta_s": 0.7},
+        "model": {"concentration": 4},
+    }
+    single = {**pixels, "radial_bins": {"spacing": "unbinned"}}
+    options = {**small()["simulation"]["options"], "concentration": 4}
+    campaign = run(
+        small(
+            simulation={"reader": "analytic", "options": options},
+            surveys={},
+            analyses={"bins": pixels, "pixels": single},
+        )
+    )
+    assert not (campaign.folder / "mocks").exists()
+    for analysis in ("bins", "pixels"):
+        posterior = load_posterior(campaign.comparison_file(analysis, "all"))
+        assert posterior.mean["ln_bias"] == pytest.approx(0.0, abs=max(4 * posterior.sd["ln_bias"], 5e-3))
+        assert posterior.sd["ln_bias"] < 0.03
+    page = (campaign.folder / "report" / "index.html").read_text()
+    assert "convergence" in page
+
+
 def test_campaign_from_profiles_and_without_truth(monkeypatch):
     table("t.h5", m200c=None)  # no true mass anywhere
 
@@ -250,6 +275,9 @@ def test_truncated_simulation_and_other_mistakes_are_refused_before_any_job(tmp_
         prepare(measured(surveys=small()["surveys"], analyses=small()["analyses"]))
     with pytest.raises(ConfigError, match="need a survey"):
         prepare(small(analyses={"nfw": {"radius_mpc": [0.5, 2]}}))
+    analysis = {"radius_mpc": [0.5, 2], "pixels": {"noise": 0.1}}
+    with pytest.raises(ConfigError, match=r"gives no maps.*remove analyses\.a\.pixels"):
+        prepare(measured(analyses={"a": analysis}))
     with pytest.raises(ConfigError, match=r"bins\.mine\.function: no file my_bins\.py"):
         prepare(measured(bins={"mine": {"function": "my_bins.py:f"}}))
     (tmp_path / "my_bins.py").write_text("def g(profiles):\n    return []\n")

@@ -332,6 +332,11 @@ SABOTAGES = {
     "measurement/excess_surface_density": sums(1, 1.01),
     "measurement/boost_correction": one("mock.observe:per_background!", times(1.3)),
     "measurement/structure_in_profiles": one("core.lss:shear_covariance", times(1.01)),
+    "measurement/convergence_of_pixels": one("pixels:_CORE_MPC", to(3.0)),
+    "measurement/noise_of_pixels": one("pixels:ARCMIN_RAD!", times(1.02)),
+    "measurement/noise_free_mass_of_pixels": one(
+        "fitters.marginal:observable!", lambda old: lambda *a: 1.01 * old(*a)
+    ),
     "scan/noise_free_mass": NFW,
     "scan/noise_free_mass_by_excess_surface_density": NFW,
     "scan/noise_free_mass_of_single_galaxies": NFW,
