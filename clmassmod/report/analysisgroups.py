@@ -31,8 +31,8 @@ def _examples(analysis: AnalysisResult) -> Group:
     caption = (
         "From high to low signal-to-noise. Map: convergence about the assumed centre (+), the radial range "
         "of the fit dashed, the true centre × where it is another. Catalogue: the source galaxies, with "
-        "their mean shear in cells. Profile: tangential shear with the errors of the fit, the best-fit "
-        "model, and the cross component, which lensing leaves at zero. Mass: likelihood and posterior, per "
+        "their mean shear in cells. Profile: what was fitted, with its errors, the best-fit model, and of "
+        "shears the cross component, which lensing leaves at zero. Mass: likelihood and posterior, per "
         "unit of ln M."
     )
     return group_of(analysis, "examples", "profiles-of", "Example haloes", caption, panels)

@@ -11,6 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from clmassmod.fitters.data import usable_bins
 from clmassmod.posterior import Posterior
 from clmassmod.records import HaloFit
 from clmassmod.report import style
@@ -49,7 +50,8 @@ def shear_profile(fit: HaloFit, size: tuple[float, float] = (4.2, 3.2)) -> Figur
         figure, axes = style.new_axes(*size)
         axes.axhline(0.0, color=style.MUTED, linewidth=0.8)
         shown = np.isfinite(cross)
-        axes.plot(radius[shown] * 1.015, cross[shown] / unit, "x", color=style.MUTED, ms=4, label="cross")
+        if profile.observable != "kappa":
+            axes.plot(radius[shown] * 1.015, cross[shown] / unit, "x", color=style.MUTED, ms=4, label="cross")
         good = np.isfinite(value) & np.isfinite(error)
         axes.errorbar(
             radius[good],
@@ -59,9 +61,9 @@ def shear_profile(fit: HaloFit, size: tuple[float, float] = (4.2, 3.2)) -> Figur
             color=style.SERIES[0],
             ms=4.5,
             lw=1.2,
-            label="tangential",
+            label="map" if profile.observable == "kappa" else "tangential",
         )
-        _draw_model(axes, fit, unit)
+        _draw_model(axes, fit, int(usable_bins(profile).sum()), unit)
         style.log_axis(axes, "x")
         axes.set_xlabel("radius [Mpc]")
         axes.set_ylabel(_AXIS_LABEL[profile.observable])
@@ -70,10 +72,13 @@ def shear_profile(fit: HaloFit, size: tuple[float, float] = (4.2, 3.2)) -> Figur
     return figure
 
 
-def _draw_model(axes: Axes, fit: HaloFit, unit: float) -> None:
+def _draw_model(axes: Axes, fit: HaloFit, n_bins: int, unit: float) -> None:
+    """Draw the model of the first profile, which comes first in a joint fit of several."""
     if "radius_mpc" not in fit.model or "value" not in fit.model:
         return
-    radius, value = (np.asarray(fit.model[name], dtype=np.float64) for name in ("radius_mpc", "value"))
+    radius, value = (
+        np.asarray(fit.model[name], dtype=np.float64)[:n_bins] for name in ("radius_mpc", "value")
+    )
     radius, first = np.unique(radius, return_index=True)
     if len(radius):
         axes.plot(*model_curve(radius, value[first] / unit), color=style.SERIES[1], label="best fit")

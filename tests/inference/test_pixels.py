@@ -21,6 +21,7 @@ from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.noise import noise_samples
 from clmassmod.pixels import measure_pixels
 from clmassmod.records import HaloInfo, LensingMap
+from clmassmod.report import figures
 from clmassmod.steps import chain
 from clmassmod.tables import Tables
 from clmassmod.tables import build as build_tables
@@ -206,6 +207,18 @@ def test_log_likelihoods_of_map_and_shear_add(tables, model):
     assert_allclose(model.ln_likelihood([kappa, shear], masses), sum(parts), rtol=1e-12)
     fits = [scan.fit(p, model).summary["mass_err_msun"] for p in (kappa, shear, [kappa, shear])]
     assert fits[2] < min(fits[:2])
+
+
+def test_figure_of_a_joint_fit_shows_the_map_alone(tables, model):
+    kappa = measured(tables, nfw_map(tables), replace_noise(0.1), 5, n=8)
+    shear = empty_profile(tables)
+    shear = replace(shear, value=model_signal(model, shear, MASS))
+    axes = figures.shear_profile(scan.fit([kappa, shear], model)).axes[0]
+    labels = axes.get_legend_handles_labels()[1]
+    assert labels == ["best fit", "map"]
+    assert "convergence" in axes.get_ylabel()
+    line = next(entry for entry in axes.lines if entry.get_label() == "best fit")
+    assert line.get_xdata()[-1] == pytest.approx(kappa.radius_mpc[-1])
 
 
 def test_formula_and_map_show_the_same(tables):
