@@ -48,6 +48,8 @@ def tables(report: ReportInput, rows: Sequence[SummaryRow]) -> dict[str, Table]:
     cells = matrix_rows(report, rows)
     if report.matrix is not None and cells:
         axes = [(axis, "variant of this axis") for axis in report.matrix.axes]
+        reference = report.matrix.reference
+        shift = [(f"shift from {reference}", "of ln b, with the error of paired haloes")] if reference else []
         found["matrix"] = Table(
             "Matrix",
             "Which choice is least biased, and what it costs",
@@ -57,10 +59,10 @@ def tables(report: ReportInput, rows: Sequence[SummaryRow]) -> dict[str, Table]:
                 ("σ", "intrinsic scatter of ln M_lens at fixed true mass; with <, a 95 % upper limit"),
                 ("noise", "median error of one halo's M_lens / (b M_true)"),
                 ("σ and noise", "of one halo's ln M_lens at fixed true mass, added in quadrature"),
-                (f"shift from {report.matrix.reference}", "of ln b, with the error of paired haloes"),
+                *shift,
             ],
             len(axes),
-            [_matrix_line(row) for row in cells],
+            [_matrix_line(row)[: len(axes) + 4 + len(shift)] for row in cells],
             matrix_csv(report.matrix, cells),
             findings(report.matrix, cells),
         )

@@ -7,6 +7,7 @@ from itertools import product
 from typing import Literal
 
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
@@ -104,15 +105,17 @@ def heat_map(design: MatrixDesign, rows: Sequence[MatrixRow], quantity: Quantity
         place = down.index(row.variants[:n_down]), across.index(row.variants[n_down:])
         values[place] = 100.0 * getattr(row, quantity)
     with style.figure_style():
-        size = (2.0 + 0.46 * len(across), 1.6 + 0.24 * len(down))
+        # no smaller than other figures of the page, which has all of one width
+        size = (max(4.2, 2.0 + 0.46 * len(across)), max(2.4, 1.6 + 0.24 * len(down)))
         figure = Figure(figsize=size, layout="constrained")
+        title = {key: rcParams[f"axes.title{key}"] for key in ("size", "weight")}
+        figure.suptitle(TITLES[quantity], x=0.02, ha="left", **title)  # not cut where its axes are narrow
         axes = figure.add_subplot()
         _paint(axes, values, diverging=quantity == "ln_bias")
         axes.set_xticks(
             range(len(across)), [style.plain(" ".join(v)) for v in across], rotation=60, ha="right"
         )
         axes.set_yticks(range(len(down)), [style.plain(" ".join(v)) for v in down])
-        axes.set_title(TITLES[quantity])
         axes.grid(visible=False)
         axes.tick_params(length=0)
         for spine in axes.spines.values():
