@@ -57,6 +57,20 @@ class FitData:
             values = values / np.sqrt(np.add.reduceat(weight * weight, start))
         return math.sqrt(max(float(values @ values) - len(values), 0.0))
 
+    def parts(self, n: int) -> list[FitData]:
+        """Return pieces of at most n bins, each of one profile; the bins must be independent."""
+        pieces, first = [], 0
+        for profile, used in zip(self.profiles, self.used, strict=True):
+            rows = np.flatnonzero(used)
+            for start in range(0, len(rows), n):
+                chosen = rows[start : start + n]
+                flags = np.zeros_like(used)
+                flags[chosen] = True
+                part = slice(first, first + len(chosen))
+                pieces.append(FitData((profile,), (flags,), self.value[part], self.error[part], None, 0))
+                first += len(chosen)
+        return pieces
+
     def whiten(self, values: Array) -> Array:
         """Return values (..., bin) in units of the noise, independent of each other."""
         if self.whitening is None:

@@ -16,9 +16,9 @@ integrals of a normal density times the exponential of a square. A mass below ze
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ def _normal_nodes(n: int) -> tuple[Array, Array]:
     return x, weight / weight.sum()
 
 
+_NUMBERS, _LEAST = 2_000_000, 16  # of a part's models (16 MB), and the fewest galaxies of a part
 # nodes of the shear calibration where the two-halo amplitude is integrated in closed form
 _CALIBRATION = {n: _normal_nodes(n) for n in (3, 5)}
 
@@ -61,16 +62,49 @@ class Templates:
     calibration: tuple[float, float]  # mean and sd of 1 + m
 
 
-def templates(model: LensModel, data: FitData, mass_msun: Array, definition: str) -> Templates:
-    """Return the models (node, mass, bin) of positive masses (mass,) in a mass definition.
+@dataclass(frozen=True)
+class Joint:
+    """ln L of a halo's mass and its nuisance parameters, and the models that it is made of."""
 
-    Haloes that share redshift, radii and source statistics share them: the last ones are kept.
+    at_nodes: Array  # (sign, node, mass): ln of L times the weight of the node, for M and -M
+    zero: float  # ln L at zero mass
+    concentration: Array  # (node, mass), and so ln_weight (node,), without nodes of the shear calibration
+    ln_weight: Array
+    calibration: float
+    signal_at: Callable[[slice], Array]  # (node, mass, bin) at some of the masses
+
+
+def joint(model: LensModel, data: FitData, mass_msun: Array, definition: str) -> Joint:
+    """Return ln L at positive masses (mass,) of a mass definition and at their negatives, for every node.
+
+    The models of haloes that share redshift, radii and source statistics are the same, and the last ones are
+    kept. No two haloes have the same galaxies: of these, models are made and summed in parts.
     """
     nodes = model.nuisance.nodes(data.significance)
-    key = (definition, nodes.significance, mass_msun.tobytes(), *_setting(data))
-    if data.n_bins > MANY:  # no two haloes have the same galaxies
-        return _templates(model, data, mass_msun, definition, nodes)
-    return model.memo.templates.get(key, lambda: _templates(model, data, mass_msun, definition, nodes))
+
+    def made_of(part: FitData, masses: Array = mass_msun) -> Templates:
+        return _templates(model, part, masses, definition, nodes)
+
+    if data.n_bins <= MANY or data.whitening is not None:
+        key = (definition, nodes.significance, mass_msun.tobytes(), *_setting(data))
+        made = model.memo.templates.get(key, lambda: made_of(data))
+        at_nodes, zero = _at_nodes(_sums(data, made), made, data.significance)
+        return _joint(at_nodes, zero, made, lambda place: made.signal[:, place])
+    parts = data.parts(max(_LEAST, _NUMBERS // (nodes.number * len(mass_msun))))
+    made = made_of(parts[0])
+    sums = _sums(parts[0], made)
+    for part in parts[1:]:
+        sums = [a + b for a, b in zip(sums, _sums(part, made_of(part)), strict=True)]
+    at_nodes, zero = _at_nodes(sums, made, data.significance)
+
+    def signal_at(place: slice) -> Array:
+        return np.concatenate([made_of(part, mass_msun[place]).signal for part in parts], axis=-1)
+
+    return _joint(at_nodes, zero, made, signal_at)
+
+
+def _joint(at_nodes: Array, zero: float, made: Templates, signal_at: Callable[[slice], Array]) -> Joint:
+    return Joint(at_nodes, zero, made.concentration, made.ln_weight, made.calibration[0], signal_at)
 
 
 def _setting(data: FitData) -> Iterator[object]:
@@ -166,22 +200,21 @@ def _constant(value: float) -> Callable[[Array, float], Array]:
     return lambda mass, _z: np.full(np.shape(mass), value)
 
 
-def joint(data: FitData, made: Templates) -> tuple[Array, float]:
+def _at_nodes(sums: Sequence[Any], made: Templates, significance: float) -> tuple[Array, float]:
     """Return ln of L times the weight of every node, (sign, node, mass), and ln L at zero mass.
 
     Signs are those of M and -M. The nodes of the templates come once for each of the shear calibration.
     """
-    square_d, cross, square = _sums(data, made)
+    square_d, cross, square, *slopes = sums
     mean, sd = made.calibration
     if made.slope is None:
         both = np.array(_calibrated(square_d, cross, square, mean, sd))
         both += made.ln_weight[:, np.newaxis]
         return both, -0.5 * square_d
-    sums = (square_d, cross, square, *_slope_sums(data, made, made.slope))
-    x, weight = _calibration_nodes(sd * data.significance) if sd > 0 else (np.zeros(1), np.ones(1))
+    x, weight = _calibration_nodes(sd * significance) if sd > 0 else (np.zeros(1), np.ones(1))
     both = np.empty((2, len(x), *cross.shape))
     for i, a in enumerate(mean + sd * x):
-        both[0, i], both[1, i] = _with_slope(*sums, float(a))
+        both[0, i], both[1, i] = _with_slope(square_d, cross, square, slopes, float(a))
     both += (np.log(weight)[:, np.newaxis] + made.ln_weight)[..., np.newaxis]
     return both.reshape(2, -1, cross.shape[-1]), -0.5 * square_d
 
@@ -191,16 +224,18 @@ def _calibration_nodes(spread: float) -> tuple[Array, Array]:
     return _CALIBRATION[3 if spread < 0.7 else 5]
 
 
-def _sums(data: FitData, made: Templates) -> tuple[float, Array, Array]:
-    """Return |d|^2, d . m and m . m in units of the noise, (node, mass)."""
+def _sums(data: FitData, made: Templates) -> list[Any]:
+    """Return |d|^2, d . m and m . m in units of the noise, (node, mass), and those of the slope if any."""
+    slope = [] if made.slope is None else _slope_sums(data, made, made.slope)
     if data.whitening is None:
         weight = data.error**-2
-        return float(data.value**2 @ weight), made.signal @ (data.value * weight), made.signal**2 @ weight
+        square_d, cross = float(data.value**2 @ weight), made.signal @ (data.value * weight)
+        return [square_d, cross, made.signal**2 @ weight, *slope]
     values, signal = data.whiten(data.value), data.whiten(made.signal)
-    return float(values @ values), signal @ values, np.einsum("...b,...b->...", signal, signal)
+    return [float(values @ values), signal @ values, np.einsum("...b,...b->...", signal, signal), *slope]
 
 
-def _slope_sums(data: FitData, made: Templates, slope: Array) -> tuple[Array, Array, Array]:
+def _slope_sums(data: FitData, made: Templates, slope: Array) -> Sequence[Array]:
     """Return d . u, m . u and u . u in units of the noise, (node, mass)."""
     if data.whitening is None:
         weight = data.error**-2
@@ -222,9 +257,10 @@ def _calibrated(square_d: float, cross: Array, square: Array, mean: float, sd: f
 
 
 def _with_slope(
-    square_d: float, cross: Array, square: Array, cross_u: Array, signal_u: Array, square_u: Array, a: float
+    square_d: float, cross: Array, square: Array, slopes: Sequence[Array], a: float
 ) -> tuple[Array, Array]:
     """Return ln L of M and -M at a calibration a; see the head of the module."""
+    cross_u, signal_u, square_u = slopes
     spread = 1.0 + a**2 * square_u
     # |d - a m|^2 and (a u . (d - a m))^2 in parts that keep and that change their sign with the mass
     along, shift = a * cross_u, a**2 * signal_u
@@ -234,8 +270,9 @@ def _with_slope(
     return even + odd, even - odd
 
 
-def marginal(joined: Array, zero: float) -> SignedLikelihood:
+def marginal(found: Joint) -> SignedLikelihood:
     """Return ln L (mass,), the sum over the nodes of what ``joint`` returns."""
+    joined, zero = found.at_nodes, found.zero
     if joined.shape[1] == 1:
         return SignedLikelihood(joined[0, 0], joined[1, 0], zero)
     top = joined.max(axis=1)
@@ -248,5 +285,4 @@ def marginal(joined: Array, zero: float) -> SignedLikelihood:
 
 def ln_likelihoods(model: LensModel, data: FitData, mass_msun: Array, definition: str) -> SignedLikelihood:
     """Return ln L at positive masses (mass,) of a definition and at their negatives."""
-    made = templates(model, data, mass_msun, definition)
-    return marginal(*joint(data, made))
+    return marginal(joint(model, data, mass_msun, definition))

@@ -37,6 +37,11 @@ class Nodes:
     offset_mpc: Array | None
     ln_offset_weight: Array
 
+    @property
+    def number(self) -> int:
+        """How many combinations there are."""
+        return len(self.ln_c_weight) * len(self.ln_offset_weight)
+
 
 @dataclass(frozen=True)
 class NuisancePrior:

@@ -11,7 +11,7 @@ from clmassmod.core.likelihoods import LN_FLOOR
 from clmassmod.fitters.data import FitData
 from clmassmod.fitters.grid import MASS_GRID_MSUN, NODES_MSUN, place_of, to_mass_grid
 from clmassmod.fitters.likelihood import LensModel
-from clmassmod.fitters.marginal import SignedLikelihood, Templates, joint, marginal, templates
+from clmassmod.fitters.marginal import Joint, SignedLikelihood, joint, ln_likelihoods, marginal
 from clmassmod.fitters.result import best_model, describe, unusable
 from clmassmod.fitters.summary import MassPrior, check_prior, summarise_mass
 from clmassmod.records import Array, HaloFit, ShearProfile
@@ -45,15 +45,12 @@ def fit(
     data = model.prepare(profiles)
     if data.n_bins == 0:
         return unusable(data, model)
-    made = templates(model, data, NODES_MSUN, model.primary)
-    at_nodes, zero = joint(data, made)
-    whole = _on_grid(marginal(at_nodes, zero))
+    found = joint(model, data, NODES_MSUN, model.primary)
+    whole = _on_grid(marginal(found))
     ln_like = {model.primary: whole.positive}
     for definition in model.mass_definitions[1:]:
-        other = templates(model, data, NODES_MSUN, definition)
-        found = marginal(*joint(data, other))
-        ln_like[definition] = to_mass_grid(found.positive)
-    return _result(data, model, made, at_nodes, whole, ln_like, prior)
+        ln_like[definition] = to_mass_grid(ln_likelihoods(model, data, NODES_MSUN, definition).positive)
+    return _result(data, model, found, whole, ln_like, prior)
 
 
 def _on_grid(found: SignedLikelihood) -> SignedLikelihood:
@@ -64,15 +61,14 @@ def _on_grid(found: SignedLikelihood) -> SignedLikelihood:
 def _result(
     data: FitData,
     model: LensModel,
-    made: Templates,
-    at_nodes: Array,
+    found: Joint,
     whole: SignedLikelihood,
     ln_like: dict[str, Array],
     prior: MassPrior,
 ) -> HaloFit:
     summary = summarise_mass(MASS_GRID_MSUN, whole, prior)
     mass = summary["mass_ml_msun"]
-    signal, concentration = _best(made, at_nodes, mass)
+    signal, concentration = _best(found, mass)
     residual = data.whiten(data.value - signal)
     summary.update(describe(data, float(residual @ residual)), concentration_ml=concentration)
     return HaloFit(
@@ -89,13 +85,13 @@ def _result(
     )
 
 
-def _best(made: Templates, at_nodes: Array, mass_msun: float) -> tuple[Array, float]:
+def _best(found: Joint, mass_msun: float) -> tuple[Array, float]:
     """Return signal (bin,) and concentration at the best mass: means over the nuisance parameters there."""
     place, along = place_of(abs(mass_msun))
-    ln_weight = at_nodes[0 if mass_msun >= 0 else 1, :, place] @ along
-    weight = np.exp(ln_weight - ln_weight.max()).reshape(-1, len(made.ln_weight)).sum(axis=0)
+    ln_weight = found.at_nodes[0 if mass_msun >= 0 else 1, :, place] @ along
+    weight = np.exp(ln_weight - ln_weight.max()).reshape(-1, len(found.ln_weight)).sum(axis=0)
     weight /= weight.sum()
-    signal = weight @ (along @ made.signal[:, place])
-    ln_c = weight @ (np.log(made.concentration[:, place]) @ along)
-    amplitude = math.copysign(made.calibration[0], mass_msun)
+    signal = weight @ (along @ found.signal_at(place))
+    ln_c = weight @ (np.log(found.concentration[:, place]) @ along)
+    amplitude = math.copysign(found.calibration, mass_msun)
     return amplitude * signal, math.exp(ln_c)

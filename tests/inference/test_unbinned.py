@@ -12,7 +12,7 @@ from clmassmod.config import Analysis, RadialBins, build
 from clmassmod.core.miscentring import at_offsets
 from clmassmod.core.units import ARCMIN_RAD
 from clmassmod.errors import ConfigError
-from clmassmod.fitters import curvefit, scan
+from clmassmod.fitters import curvefit, marginal, scan
 from clmassmod.fitters.grid import MASS_GRID_MSUN
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.observables import observable
@@ -273,3 +273,32 @@ def test_what_needs_bins_is_refused(changes, message):
     given = {"survey": "s", "radius_mpc": list(RANGE), "radial_bins": {"spacing": "unbinned"}, **changes}
     with pytest.raises(ConfigError, match=message):
         build(Analysis, given, "a.yaml", "analyses.a")
+
+
+def test_sums_in_parts_are_the_whole(tables, monkeypatch):
+    """Memory does not grow with galaxies times nodes: models are made and summed in parts, of both profiles."""
+    structure = make_tables(structure=True)
+    nuisance = {
+        "concentration": {"scatter": 0.3},
+        "miscentring": {"scale_mpc": 0.2, "fraction": 0.3},
+        "two_halo": {"mean": 1.0, "sd": 0.5},
+        "shear_bias": {"mean": 0.0, "sd": 0.02},
+    }
+    model = LensModel.build(structure, concentration="duffy08", nuisance=nuisance)
+    rng = np.random.default_rng(5)
+    catalogues = [
+        galaxies(tables, LensModel.build(tables, concentration="duffy08"), 1e15, n, rng) for n in (250, 90)
+    ]
+    profiles = [measure(c, RANGE, UNBINNED) for c in catalogues]
+    found = []
+    for numbers in (10**9, 10**5):
+        monkeypatch.setattr(marginal, "_NUMBERS", numbers)
+        found.append(scan.fit(profiles, model))
+    whole, parts = found
+    assert_allclose(parts.ln_like["200c"], whole.ln_like["200c"], atol=1e-9)
+    assert_allclose(parts.model["value"], whole.model["value"], rtol=1e-9)
+    assert len(parts.model["value"]) == sum(len(p.value) for p in profiles)
+    data = model.prepare(profiles)
+    sizes = [part.n_bins for part in data.parts(100)]
+    assert max(sizes) <= 100
+    assert sum(sizes) == data.n_bins
