@@ -38,7 +38,7 @@ def _normal_nodes(n: int) -> tuple[Array, Array]:
     return x, weight / weight.sum()
 
 
-_NUMBERS, _LEAST = 2_000_000, 16  # of a part's models (16 MB), and the fewest galaxies of a part
+_NUMBERS, _LEAST = 2_000_000, 256  # of a part's models (16 MB), and the fewest galaxies of a part
 # nodes of the shear calibration where the two-halo amplitude is integrated in closed form
 _CALIBRATION = {n: _normal_nodes(n) for n in (3, 5)}
 

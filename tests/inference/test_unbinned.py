@@ -276,7 +276,7 @@ def test_what_needs_bins_is_refused(changes, message):
 
 
 def test_sums_in_parts_are_the_whole(tables, monkeypatch):
-    """Memory does not grow with galaxies times nodes: models are made and summed in parts, of both profiles."""
+    """Memory does not grow with galaxies times nodes: models are made and summed in parts."""
     structure = make_tables(structure=True)
     nuisance = {
         "concentration": {"scatter": 0.3},
@@ -287,7 +287,7 @@ def test_sums_in_parts_are_the_whole(tables, monkeypatch):
     model = LensModel.build(structure, concentration="duffy08", nuisance=nuisance)
     rng = np.random.default_rng(5)
     catalogues = [
-        galaxies(tables, LensModel.build(tables, concentration="duffy08"), 1e15, n, rng) for n in (250, 90)
+        galaxies(tables, LensModel.build(tables, concentration="duffy08"), 1e15, n, rng) for n in (700, 90)
     ]
     profiles = [measure(c, RANGE, UNBINNED) for c in catalogues]
     found = []
@@ -295,8 +295,9 @@ def test_sums_in_parts_are_the_whole(tables, monkeypatch):
         monkeypatch.setattr(marginal, "_NUMBERS", numbers)
         found.append(scan.fit(profiles, model))
     whole, parts = found
-    assert_allclose(parts.ln_like["200c"], whole.ln_like["200c"], atol=1e-9)
-    assert_allclose(parts.model["value"], whole.model["value"], rtol=1e-9)
+    # up to 200 galaxies have surface densities at their own radii, more of them between nodes in ln R
+    assert_allclose(parts.ln_like["200c"], whole.ln_like["200c"], atol=1e-3)
+    assert_allclose(parts.model["value"], whole.model["value"], rtol=2e-4)
     assert len(parts.model["value"]) == sum(len(p.value) for p in profiles)
     data = model.prepare(profiles)
     sizes = [part.n_bins for part in data.parts(100)]
