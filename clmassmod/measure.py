@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from clmassmod.config import halo_rng
 from clmassmod.config.analysis import RadialBins
-from clmassmod.core.radial import assign, bin_edges, bin_sums, tangential_cross
+from clmassmod.core.radial import assign, bin_edges, bin_sums, edges_within, tangential_cross
 from clmassmod.core.units import ARCMIN_RAD
 from clmassmod.errors import ConfigError
 from clmassmod.records import Array, ShearProfile, SourceCatalog
@@ -127,11 +127,7 @@ def _select(catalog: SourceCatalog, radius_mpc: tuple[float, float], bins: Radia
     low, high = radius_mpc
     fixed = None
     if bins.edges_mpc is not None:
-        fixed = np.asarray([e for e in bins.edges_mpc if low <= e <= high])
-        if fixed.size < 2:
-            raise ConfigError(
-                f"radial_bins.edges_mpc: fewer than two edges lie inside radius_mpc, {low:g} to {high:g} Mpc"
-            )
+        fixed = edges_within(bins.edges_mpc, radius_mpc)
         low, high = float(fixed[0]), float(fixed[-1])
     keep = np.flatnonzero((radius >= low) & (radius <= high))
     radius = radius[keep]

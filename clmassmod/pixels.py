@@ -6,9 +6,9 @@ import numpy as np
 
 from clmassmod.config.analysis import MapPixels, RadialBins
 from clmassmod.core.fields import LensingField
-from clmassmod.core.radial import assign, bin_edges, bin_sums
+from clmassmod.core.radial import assign, bin_edges, bin_sums, edges_within
 from clmassmod.core.units import ARCMIN_RAD
-from clmassmod.errors import ConfigError, ReaderError
+from clmassmod.errors import ReaderError
 from clmassmod.records import Array, LensingMap, ShearProfile
 from clmassmod.tables import Tables
 
@@ -91,7 +91,10 @@ def measure_pixels(
 
 
 def _read(lensing: LensingMap | LensingField, radius_mpc: tuple[float, float]) -> tuple[Array, Array, float]:
-    """Return radius and convergence of the pixels in the range, (pixel,), and their side [Mpc]."""
+    """Return radius and convergence of the pixels in the range, (pixel,), and their side [Mpc].
+
+    Pixels that are not finite, which maps of real surveys have behind their masks, are not there.
+    """
     low, high = radius_mpc
     if isinstance(lensing, LensingMap):
         side = lensing.pixel_mpc
@@ -104,6 +107,7 @@ def _read(lensing: LensingMap | LensingField, radius_mpc: tuple[float, float]) -
     radius = np.hypot(x, y[:, np.newaxis])
     within = (radius >= low) & (radius <= high)
     if isinstance(lensing, LensingMap):
+        within &= np.isfinite(lensing.kappa_inf)
         return radius[within], np.asarray(lensing.kappa_inf[within], dtype=float), side
     row, column = np.nonzero(within)
     known = lensing.covers(x[column], y[row])
@@ -115,13 +119,7 @@ def _edges(radius_mpc: tuple[float, float], bins: RadialBins, radius: Array) -> 
     if bins.edges_mpc is None:
         assert bins.spacing != "unbinned"
         return bin_edges(radius_mpc, bins.n, bins.spacing, radius)
-    low, high = radius_mpc
-    edges = np.array([e for e in bins.edges_mpc if low <= e <= high])
-    if edges.size < 2:
-        raise ConfigError(
-            f"radial_bins.edges_mpc: fewer than two edges lie inside radius_mpc, {low:g} to {high:g} Mpc"
-        )
-    return edges
+    return edges_within(bins.edges_mpc, radius_mpc)
 
 
 def _means(radius: Array, kappa: Array, edges: Array, bins: RadialBins) -> tuple[Array, Array, Array]:

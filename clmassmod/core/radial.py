@@ -76,6 +76,24 @@ def bin_edges(
     return np.concatenate([[low], inner, [high]])
 
 
+def edges_within(edges: ArrayLike, radius_range: tuple[float, float]) -> Array:
+    """Return those of the given edges that lie in a range, both ends included.
+
+    Raises
+    ------
+    ConfigError
+        For fewer than two.
+    """
+    low, high = radius_range
+    given = np.asarray(edges, dtype=float)
+    inside = given[(given >= low) & (given <= high)]
+    if inside.size < 2:
+        raise ConfigError(
+            f"radial_bins.edges_mpc: fewer than two edges lie inside radius_mpc, {low:g} to {high:g} Mpc"
+        )
+    return inside
+
+
 def assign(radius: Array, edges: Array) -> NDArray[np.intp]:
     """Return each radius's bin, (source,); -1 outside. The outermost edge belongs to the last bin."""
     index = np.searchsorted(edges, radius, side="right") - 1

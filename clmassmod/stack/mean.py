@@ -125,9 +125,10 @@ def stack_delta_sigma(
     ConfigError
         For edges that do not increase.
     FitError
-        Where no cluster has a bin between the edges.
+        Where no cluster has a bin between the edges, and for a profile of convergence.
     """
     edges = _edges(edges_mpc, "radii")
+    _check_sheared(profiles)
     parts = []
     for i, profile in enumerate(profiles):
         used = usable_bins(profile)
@@ -177,6 +178,7 @@ def stack_scaled(
         As ``stack_delta_sigma``.
     """
     limits = _edges(edges, "scaled radii")
+    _check_sheared(profiles)
     parts = []
     for profile, prediction in zip(profiles, predictions, strict=True):
         if prediction is None:
@@ -211,6 +213,14 @@ def nfw_prediction(
         critical = profile.sigma_crit_inf_msun_mpc2
         observable = reduced_shear(*surface, critical, profile.beta_s[used], profile.beta_s2[used])
     return Prediction(observable, surface.delta_sigma, r_s, r_s * rho_s)
+
+
+def _check_sheared(profiles: Sequence[ShearProfile]) -> None:
+    other = next((p.halo.halo_id for p in profiles if p.observable == "kappa"), None)
+    if other is not None:
+        raise FitError(
+            f"halo {other!r}: a profile of convergence has no place in a stack of shears; leave it out"
+        )
 
 
 def _edges(edges: ArrayLike, what: str) -> Array:

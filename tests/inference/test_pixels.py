@@ -22,6 +22,7 @@ from clmassmod.fitters.noise import noise_samples
 from clmassmod.pixels import measure_pixels
 from clmassmod.records import HaloInfo, LensingMap
 from clmassmod.report import figures
+from clmassmod.stack import stack_delta_sigma
 from clmassmod.steps import chain
 from clmassmod.tables import Tables
 from clmassmod.tables import build as build_tables
@@ -102,6 +103,20 @@ def test_values_are_means_of_pixels(tables):
     few = measured(tables, lensing, edges_mpc=[0.3, 0.34, 2.5], n=10, min_galaxies=40)
     assert np.isnan(few.value[0])
     assert np.isfinite(few.value[1])
+
+
+def test_masked_pixels_are_not_there(tables, model):
+    lensing = nfw_map(tables)
+    masked = lensing.kappa_inf.copy()
+    masked[:, 140:180] = np.nan
+    whole, holes = measured(tables, lensing), measured(tables, replace(lensing, kappa_inf=masked))
+    assert np.all(holes.n_gal < whole.n_gal)
+    assert scan.fit(holes, model).summary["mass_ml_msun"] == pytest.approx(MASS, rel=3e-3)
+
+
+def test_stacks_of_shears_refuse_convergence(tables):
+    with pytest.raises(FitError, match="'h1': a profile of convergence has no place in a stack"):
+        stack_delta_sigma([measured(tables, nfw_map(tables))], [0.3, 1.0, 2.5])
 
 
 def test_likelihood_is_the_sum_over_pixels(tables, model):
