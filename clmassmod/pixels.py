@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clmassmod.config.analysis import MapPixels, RadialBins
 from clmassmod.core.fields import LensingField
@@ -64,21 +65,24 @@ def measure_pixels(
     bins = RadialBins() if bins is None else bins
     halo = lensing.halo
     environment = tables.environment(halo.z)
-    radius, kappa_inf, pixel = _read(lensing, radius_mpc)
+    fixed = None
+    if bins.edges_mpc is not None:
+        fixed = edges_within(bins.edges_mpc, radius_mpc)
+        radius_mpc = float(fixed[0]), float(fixed[-1])
+    radius, kappa_inf, chosen, side_mpc = _read(lensing, radius_mpc)
     if radius.size == 0:
         low, high = radius_mpc
         raise ReaderError(f"halo {halo.halo_id}: its map has no pixel from {low:g} to {high:g} Mpc")
-    side_arcmin = pixel / (environment.d_lens_mpc * ARCMIN_RAD)
-    noise = pixels.noise / side_arcmin
+    noise = pixels.noise / (side_mpc / (environment.d_lens_mpc * ARCMIN_RAD))
     kappa = pixels.beta_s * kappa_inf
-    if not pixels.noisy:
-        kappa = kappa + rng.normal(0.0, noise, kappa.size)
+    if not pixels.noisy:  # of all pixels: a pixel has the same noise whatever range is fitted
+        kappa = kappa + noise * rng.standard_normal(chosen.shape)[chosen]
     if bins.spacing == "unbinned":
         order = np.argsort(radius, kind="stable")
         radius, value, n = radius[order], kappa[order], np.ones(radius.size)
         edges = None
     else:
-        edges = _edges(radius_mpc, bins, radius)
+        edges = bin_edges(radius_mpc, bins.n, bins.spacing, radius) if fixed is None else fixed
         radius, value, n = _means(radius, kappa, edges, bins)
     known = n > 0
     beta_s = np.where(known, pixels.beta_s, 0.0)
@@ -90,10 +94,13 @@ def measure_pixels(
     )  # fmt: skip
 
 
-def _read(lensing: LensingMap | LensingField, radius_mpc: tuple[float, float]) -> tuple[Array, Array, float]:
-    """Return radius and convergence of the pixels in the range, (pixel,), and their side [Mpc].
+def _read(
+    lensing: LensingMap | LensingField, radius_mpc: tuple[float, float]
+) -> tuple[Array, Array, NDArray[np.bool_], float]:
+    """Return radius and convergence of pixels (pixel,), which of the map (y, x) they are, their side [Mpc].
 
-    Pixels that are not finite, which maps of real surveys have behind their masks, are not there.
+    They are those in the range; pixels that are not finite, which maps of real surveys have behind their
+    masks, are not there.
     """
     low, high = radius_mpc
     if isinstance(lensing, LensingMap):
@@ -108,18 +115,11 @@ def _read(lensing: LensingMap | LensingField, radius_mpc: tuple[float, float]) -
     within = (radius >= low) & (radius <= high)
     if isinstance(lensing, LensingMap):
         within &= np.isfinite(lensing.kappa_inf)
-        return radius[within], np.asarray(lensing.kappa_inf[within], dtype=float), side
+        return radius[within], np.asarray(lensing.kappa_inf[within], dtype=float), within, side
     row, column = np.nonzero(within)
     known = lensing.covers(x[column], y[row])
-    kappa = lensing.at(x[column][known], y[row][known])[0]
-    return radius[within][known], kappa, side
-
-
-def _edges(radius_mpc: tuple[float, float], bins: RadialBins, radius: Array) -> Array:
-    if bins.edges_mpc is None:
-        assert bins.spacing != "unbinned"
-        return bin_edges(radius_mpc, bins.n, bins.spacing, radius)
-    return edges_within(bins.edges_mpc, radius_mpc)
+    within[row[~known], column[~known]] = False
+    return radius[within], lensing.at(x[column][known], y[row][known])[0], within, side
 
 
 def _means(radius: Array, kappa: Array, edges: Array, bins: RadialBins) -> tuple[Array, Array, Array]:

@@ -44,7 +44,7 @@ def analysis_profile(
     """Return the profile of a catalogue or of a map's pixels, or a profile itself, in the analysis' range.
 
     Pixels' noise comes from the seed, the halo and the name ``draws`` of the map alone, so that all analyses
-    see the same map.
+    see the same map (of haloes that are formulae: those with the same outer radius).
 
     Raises
     ------

@@ -265,6 +265,13 @@ def test_noise_of_a_map_is_drawn_once(tables):
     )
     first, second = (chain.analysis_profile(lensing, a, tables, 7) for a in (one, other))
     assert np.array_equal(first.value, second.value)
+    edges = {"radial_bins": {"edges_mpc": [0.7, 1.0, 1.5]}}
+    near, far = (
+        build(Analysis, {**data, **edges, "radius_mpc": r}, "campaign.yaml", "analyses.a")
+        for r in ([0.5, 1.6], [0.1, 2.9])
+    )
+    inner, whole = (chain.analysis_profile(lensing, a, tables, 7) for a in (near, far))
+    assert np.array_equal(inner.value, whole.value)
     assert not np.array_equal(first.value, chain.analysis_profile(lensing, one, tables, 8).value)
     assert not np.array_equal(first.value, chain.analysis_profile(lensing, one, tables, 7, "kappa").value)
 
