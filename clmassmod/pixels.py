@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clmassmod.config.analysis import MapPixels, RadialBins
-from clmassmod.core.fields import LensingField
+from clmassmod.core.fields import LensingField, pixel_axes
 from clmassmod.core.radial import assign, bin_edges, bin_sums, edges_within
 from clmassmod.core.units import ARCMIN_RAD
 from clmassmod.errors import ReaderError
@@ -105,12 +105,10 @@ def _read(
     low, high = radius_mpc
     if isinstance(lensing, LensingMap):
         side = lensing.pixel_mpc
-        n_y, n_x = lensing.kappa_inf.shape
-        x = (np.arange(n_x) - 0.5 * (n_x - 1)) * side - lensing.centre_mpc[0]
-        y = (np.arange(n_y) - 0.5 * (n_y - 1)) * side - lensing.centre_mpc[1]
+        x, y = pixel_axes(lensing)
     else:
         side = high / _PIXELS_TO_EDGE
-        x = y = (np.arange(-_PIXELS_TO_EDGE, _PIXELS_TO_EDGE) + 0.5) * side
+        x = y = np.asarray((np.arange(-_PIXELS_TO_EDGE, _PIXELS_TO_EDGE) + 0.5) * side, dtype=float)
     radius = np.hypot(x, y[:, np.newaxis])
     within = (radius >= low) & (radius <= high)
     if isinstance(lensing, LensingMap):

@@ -102,11 +102,18 @@ def _span(middle: float, reach: float, n: int) -> tuple[int, int]:
     return max(0, math.floor(middle - reach) - 2), min(n, math.ceil(middle + reach) + 4)
 
 
-def position_angle(lensing_map: LensingMap, radius_mpc: float = 1.0) -> float:
-    """Return the angle of the long axis of the convergence within a circle, radians from x."""
+def pixel_axes(lensing_map: LensingMap) -> tuple[Array, Array]:
+    """Return x of a map's columns and y of its rows, (x,) and (y,), from the true centre [Mpc]."""
     pixel, (n_y, n_x) = lensing_map.pixel_mpc, lensing_map.kappa_inf.shape
     x = (np.arange(n_x) - 0.5 * (n_x - 1)) * pixel - lensing_map.centre_mpc[0]
-    y = ((np.arange(n_y) - 0.5 * (n_y - 1)) * pixel - lensing_map.centre_mpc[1])[:, np.newaxis]
+    y = (np.arange(n_y) - 0.5 * (n_y - 1)) * pixel - lensing_map.centre_mpc[1]
+    return x, y
+
+
+def position_angle(lensing_map: LensingMap, radius_mpc: float = 1.0) -> float:
+    """Return the angle of the long axis of the convergence within a circle, radians from x."""
+    x, y = pixel_axes(lensing_map)
+    y = y[:, np.newaxis]
     r2 = x * x + y * y
     weight = np.where(r2 < radius_mpc**2, np.maximum(lensing_map.kappa_inf, 0.0), 0.0)
     return 0.5 * math.atan2(2.0 * float(np.sum(weight * x * y)), float(np.sum(weight * (x * x - y * y))))

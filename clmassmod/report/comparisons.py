@@ -62,7 +62,7 @@ def tables(report: ReportInput, rows: Sequence[SummaryRow]) -> dict[str, Table]:
                 *shift,
             ],
             len(axes),
-            [_matrix_line(row)[: len(axes) + 4 + len(shift)] for row in cells],
+            [_matrix_line(row, shifted=bool(shift)) for row in cells],
             matrix_csv(report.matrix, cells),
             findings(report.matrix, cells),
         )
@@ -87,7 +87,7 @@ def tables(report: ReportInput, rows: Sequence[SummaryRow]) -> dict[str, Table]:
     return found
 
 
-def _matrix_line(row: MatrixRow) -> list[Cell]:
+def _matrix_line(row: MatrixRow, *, shifted: bool) -> list[Cell]:
     less = "<" if row.scatter_is_limit else ""
     return [
         *((variant, variant) for variant in row.variants),
@@ -95,7 +95,7 @@ def _matrix_line(row: MatrixRow) -> list[Cell]:
         (f"{less}{row.scatter:.3f}", row.scatter),
         (f"{row.noise:.3f}", row.noise),
         (f"{row.total:.3f}", row.total),
-        _with_error(row.shift, row.shift_err),
+        *([_with_error(row.shift, row.shift_err)] if shifted else []),
     ]
 
 

@@ -50,3 +50,9 @@ def model_signal(model: LensModel, profile: ShearProfile, mass, concentration=No
     )
     surface = model.surface(profile.radius_mpc, environment, size, c)
     return observable(profile, np.ones(len(profile.radius_mpc), bool), surface)[0]
+
+
+def numeric_gradient(density, x, step, n=None):
+    """Return derivatives of a ln density by central differences, of the first n parameters."""
+    steps = step * np.eye(len(x))[:n]
+    return np.array([(density(x + s)[0] - density(x - s)[0]) / (2 * step) for s in steps])

@@ -134,12 +134,17 @@ def test_analyses_are_redone_alone(complete):
     fits = {f"Fit of halo{i:04d}, analysis two" for i in range(6)}
     tables = {"Tables of cosmology and reader"}
 
+    complete.config["analyses"]["two"] = {**nfw, "radius_mpc": [0.5, 1.8]}
+    run = complete.run()
+    assert run.code == 0, run.screen
+    assert set(run.jobs) - tables == fits | steps_after_the_fits("two")
+
     complete.config["analyses"]["two"] = {**nfw, "model": {"profile": "nfw", "concentration": "duffy08"}}
     run = complete.run()
     assert run.code == 0, run.screen
     assert set(run.jobs) == tables | fits | steps_after_the_fits("two")
 
-    complete.config["analyses"]["two"] = {**nfw, "radius_mpc": [0.5, 1.8]}
+    complete.config["analyses"]["two"] = {**nfw, "model": {"profile": "nfw", "concentration": 5.0}}
     complete.config["bins"] = {"significance": {"by": {"snr": [-100, 100]}}}
     run = complete.run()
     assert run.code == 0, run.screen
