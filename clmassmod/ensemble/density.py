@@ -10,14 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clmassmod.core.likelihoods import LikelihoodTable
-from clmassmod.ensemble.kernels import (
-    KINDS,
-    RESOLUTION,
-    STUDENT,
-    ln_likelihoods,
-    student_columns,
-)
+from clmassmod.ensemble.kernels import RESOLUTION, ln_likelihoods, student_columns
 from clmassmod.ensemble.models import EXTRA_PRIORS, POSITIVE, Model
+from clmassmod.ensemble.packed import pack
+from clmassmod.ensemble.parents import Parents
 from clmassmod.records import Array
 
 Range = tuple[float, float]
@@ -41,11 +37,8 @@ class PopulationDensity:
     """Callable: unconstrained parameters (parameter,) to ln density and gradient (parameter,).
 
     Every parameter has a uniform prior between two ends (in the logarithm, for positive ones) and is mapped
-    to the real line by a logistic function, z = ln(u / (1 - u)), whose Jacobian is u (1 - u); a deviate t of
-    each parent with several projections is standard normal. Its projections have the mean plus sigma
-    sqrt(rho) t, and a kernel of scale sigma sqrt(1 - rho) about it: the parent's part is normal for every
-    kernel, so that with Student's t or a mixture the sum of both is not quite the kernel that a single halo
-    has.
+    to the real line by a logistic function, z = ln(u / (1 - u)), whose Jacobian is u (1 - u); a deviate of
+    each parent with several projections (see ``Parents``) is standard normal.
 
     Parameters
     ----------
@@ -70,29 +63,37 @@ class PopulationDensity:
         group_starts: NDArray[np.intp],
         least_scatter: float,
     ) -> None:
-        self._design, self._kind = design, KINDS[model.kernel]
-        sizes = np.diff([*group_starts, len(table)])
-        shared = np.repeat(sizes > 1, sizes)
-        self._group = np.where(shared, np.cumsum(np.repeat(sizes > 1, sizes) & _is_first(sizes)) - 1, -1)
-        self._n_groups = int((sizes > 1).sum())
+        self._design, self._kernel = design, model.kernel
+        self._parents = Parents.of(group_starts, len(table))
         extra = tuple(EXTRA_PRIORS[model.kernel])
-        correlation = ("parent_correlation",) if self._n_groups else ()
+        correlation = ("parent_correlation",) if self._parents.n else ()
         self.names = (*design.mean_names, *design.scatter_names, *extra, *correlation)
         ends = [_ends(name, prior) for name in self.names]
         self._low = np.array([low for low, _ in ends])
         self._width = np.array([high - low for low, high in ends])
         self._positive = np.array([name in POSITIVE for name in self.names])
-        self._n = len(design.mean_names), len(design.scatter_names), len(extra)
+        n_mean, n_scatter = len(design.mean_names), len(design.scatter_names)
+        self._of_mean = slice(0, n_mean)
+        self._of_scatter = slice(n_mean, n_mean + n_scatter)
+        self._of_extra = slice(n_mean + n_scatter, n_mean + n_scatter + len(extra))
+        self._one_for_all = n_mean == n_scatter == 1 and not self._parents.n
+        self._tabulate(table, model, least_scatter)
+
+    def _tabulate(self, table: LikelihoodTable, model: Model, least_scatter: float) -> None:
         # half of the least scatter where projections share a part of it
-        finest = least_scatter * (0.5 if self._n_groups else 1.0)
-        step = min(finest, float(table.width.min())) / RESOLUTION[model.kernel]
+        finest = least_scatter * (0.5 if self._parents.n else 1.0)
+        resolution = RESOLUTION[model.kernel]
+        step = min(finest, float(table.width.min())) / resolution
         low, high = float(table.y_lo.min()), float(table.y_hi.max())
         y = np.linspace(low, high, int(np.ceil((high - low) / step)) + 1)
-        self._least = RESOLUTION[model.kernel] * (y[1] - y[0])
+        first, step = float(y[0]), float(y[1] - y[0])
+        self._least = resolution * step
         like = table(y)
         edges = np.column_stack([table.at_lo, table.at_hi])
-        lattice = (float(y[0]), float(y[1] - y[0]), len(y))
-        self._table = (like, lattice, _support(like), table.width, edges)
+        if self._kernel == "student" and self._one_for_all:
+            self._columns = like, (first, step, len(y)), edges
+        else:
+            self._packed = pack(first, step, like, table.width, edges, resolution)
 
     def start(self, values: Mapping[str, float]) -> Array:
         """Return unconstrained parameters for values of some; the middle of the prior for the others."""
@@ -101,7 +102,7 @@ class PopulationDensity:
             if name in values:
                 value = math.log(values[name]) if name in POSITIVE else values[name]
                 share[i] = np.clip((value - self._low[i]) / self._width[i], 0.02, 0.98)
-        return np.concatenate([np.log(share / (1.0 - share)), np.zeros(self._n_groups)])
+        return np.concatenate([np.log(share / (1.0 - share)), np.zeros(self._parents.n)])
 
     def _constrained(self, z: Array) -> tuple[Array, Array, float, Array]:
         """Return parameters (logarithms of positive ones), slopes, ln Jacobian and its gradient."""
@@ -114,56 +115,50 @@ class PopulationDensity:
         """Return ln density and gradient."""
         n = len(self.names)
         value, slope, ln_density, gradient = self._constrained(x[:n])
-        n_mean, n_scatter, n_extra = self._n
-        mean = self._design.mean @ value[:n_mean]
-        wanted = np.exp(np.clip(self._design.ln_scatter @ value[n_mean : n_mean + n_scatter], -30.0, 30.0))
-        extra = np.where(self._positive, np.exp(value), value)[
-            n_mean + n_scatter : n_mean + n_scatter + n_extra
-        ]
-        rho = value[-1] if self._n_groups else 0.0
-        share = np.where(self._group >= 0, rho, 0.0)
-        own_share, common_share = np.sqrt(1.0 - share), np.sqrt(share)
-        deviate = np.append(x[n:], 0.0)[self._group]
-        own = wanted * own_share
-        resolved = own > self._least
-        centre, spread = mean + wanted * common_share * deviate, np.where(resolved, own, self._least)
-        total, by_mean, by_own, by_extra = self._ln_likelihoods(centre, spread, extra)
-        by_own = np.where(resolved, by_own, 0.0)
+        mean = self._design.mean @ value[self._of_mean]
+        ln_scatter = self._design.ln_scatter @ value[self._of_scatter]
+        scatter = np.exp(np.minimum(np.maximum(ln_scatter, -30.0), 30.0))
+        extra = np.where(self._positive, np.exp(value), value)[self._of_extra]
         by_value = np.zeros(n)
-        by_value[:n_mean] = self._design.mean.T @ by_mean
-        by_wanted = by_own * own_share + by_mean * common_share * deviate
-        by_value[n_mean : n_mean + n_scatter] = self._design.ln_scatter.T @ (by_wanted * wanted)
-        inner = slice(n_mean + n_scatter, n_mean + n_scatter + n_extra)
-        by_value[inner] = by_extra[:n_extra] * np.where(self._positive[inner], extra, 1.0)
-        if self._n_groups:
-            grouped = self._group >= 0
-            terms = by_mean * deviate / (2.0 * common_share.clip(1e-8)) - by_own / (
-                2.0 * own_share.clip(1e-8)
+        if self._parents.n:
+            rho, deviate = float(value[-1]), x[n:]
+            centre, own = self._parents.split(mean, scatter, rho, deviate)
+            total, by_mean, by_own, by_extra = self._ln_likelihoods(centre, own, extra)
+            by_scatter, by_value[-1], by_deviate = self._parents.gradient(
+                scatter, rho, deviate, by_mean, by_own
             )
-            by_value[-1] = float(np.sum((wanted * terms)[grouped]))
-        by_deviate = np.bincount(
-            self._group[self._group >= 0],
-            (by_mean * wanted * common_share)[self._group >= 0],
-            minlength=self._n_groups,
-        ) if self._n_groups else np.zeros(0)  # fmt: skip
-        ln_density += total - 0.5 * float(x[n:] @ x[n:])
-        return ln_density, np.concatenate([gradient + by_value * slope, by_deviate - x[n:]])
+            ln_density -= 0.5 * float(deviate @ deviate)
+            by_deviate -= deviate
+        else:
+            total, by_mean, by_scatter, by_extra = self._ln_likelihoods(mean, scatter, extra)
+            by_deviate = np.zeros(0)
+        by_value[self._of_mean] = by_mean @ self._design.mean
+        by_value[self._of_scatter] = (by_scatter * scatter) @ self._design.ln_scatter
+        by_value[self._of_extra] = by_extra * np.where(self._positive[self._of_extra], extra, 1.0)
+        return ln_density + total, np.concatenate([gradient + by_value * slope, by_deviate])
 
     def _ln_likelihoods(self, mean: Array, scatter: Array, extra: Array) -> tuple[float, Array, Array, Array]:
-        """Return the sum of ln L and its derivatives by mean and scatter (halo,) and by extra (3,)."""
-        if self._kind == STUDENT and self._n[:2] == (1, 1) and not self._n_groups:
-            return self._one_student(float(mean[0]), float(scatter[0]), float(extra[0]))
-        padded = np.append(extra, np.zeros(3 - len(extra)))
-        return ln_likelihoods(self._kind, *self._table, mean, scatter, padded)  # type: ignore[no-any-return]
+        """Return the sum of ln L and its derivatives by mean and scatter (halo,) and by extra.
+
+        Below the least scatter that the lattice resolves it is that of the least.
+        """
+        resolved = scatter > self._least
+        scatter = np.maximum(scatter, self._least)
+        if self._kernel == "student" and self._one_for_all:
+            found = self._one_student(float(mean[0]), float(scatter[0]), float(extra[0]))
+        else:
+            found = ln_likelihoods(self._kernel, self._packed, mean, scatter, extra)
+        total, by_mean, by_scatter, by_extra = found
+        return total, by_mean, by_scatter * resolved, by_extra
 
     def _one_student(self, mean: float, scatter: float, nu: float) -> tuple[float, Array, Array, Array]:
         """Return the same for haloes that share mean and scatter: one matrix product."""
-        like, lattice, _, _, edges = self._table
+        like, lattice, edges = self._columns
         kernel, tails, norm, norm_slope = student_columns(lattice, mean, scatter, nu)
         values = like @ kernel + edges @ tails
         total = np.maximum(values[:, 0], 1e-300)
         by_mean, by_scatter, by_nu = (values[:, 1:] / total[:, None]).T
-        by_extra = np.array([by_nu.sum() + len(like) * norm_slope, 0.0, 0.0])
+        by_extra = np.array([by_nu.sum() + len(like) * norm_slope])
         return float(np.log(total).sum()) + len(like) * norm, by_mean, by_scatter, by_extra
 
     def expand(self, x: Array) -> dict[str, float]:
@@ -175,20 +170,6 @@ class PopulationDensity:
                 out["ln_scatter"] = float(number)
             out[name] = math.exp(number) if positive else float(number)
         return out
-
-
-def _support(like: Array) -> NDArray[np.intp]:
-    """Return first and last node at which each likelihood is not negligible, (halo, 2)."""
-    there = like > 1e-14
-    last = like.shape[1] - 1
-    return np.column_stack([np.argmax(there, axis=1), last - np.argmax(there[:, ::-1], axis=1)])
-
-
-def _is_first(sizes: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Return whether each halo is the first of its group."""
-    first = np.zeros(int(sizes.sum()), dtype=bool)
-    first[np.concatenate([[0], np.cumsum(sizes)[:-1]])] = True
-    return first
 
 
 def _ends(name: str, prior: Mapping[str, Range]) -> Range:
