@@ -106,10 +106,11 @@ def compare(
     given = _truth(truth, definition, halo_id, mass or f"m{definition}", unit, h)
     posterior = fit(opened, given, mass_definition=definition, **options)
     allow_missing = bool(options.get("allow_missing", False))
-    masses = true_masses(given, opened, definition, allow_missing)
+    selected = gather(opened, definition, options.get("select")).fits
+    masses = true_masses(given, selected, definition, allow_missing)
     likelihoods = {
         f.halo_id: HaloLikelihood(f.mass_msun / m, f.ln_like[definition], float(m))
-        for f, m in zip(opened, masses, strict=True)
+        for f, m in zip(selected, masses, strict=True)
         if np.isfinite(m)
     }
     samples = posterior.samples

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 _SQRT_2PI = float(np.sqrt(2.0 * np.pi))
+_SLOPE = 0.484  # of the probability within t standard deviations of a normal density, at t = 1
+_SECANTS = 12  # after so many steps of a search the bracket is halved
 
 
 class DensitySummary(NamedTuple):
@@ -114,32 +116,41 @@ def summarise(x: Array, density: Array, probability: float = 0.6827) -> DensityS
         Of the highest-density interval; 0.6827 is that within one standard deviation of a normal density.
     """
     step = x[1:] - x[:-1]
-    mass = density * x
-    cdf = np.empty_like(x)
-    cdf[0] = 0.0
+    cdf = np.zeros_like(x)
     np.cumsum((density[1:] + density[:-1]) * step, out=cdf[1:])
     total = float(cdf[-1])
     cdf *= 1.0 / total
-    mean = float((mass[1:] + mass[:-1]) @ step) / total
-    square = density * (x - mean) ** 2
-    sd = math.sqrt(max(float((square[1:] + square[:-1]) @ step) / total, 0.0))
+    share = density.copy()
+    share[1:-1] *= x[2:] - x[:-2]  # weights of the trapezoid rule, twice
+    share[0] *= step[0]
+    share[-1] *= step[-1]
+    mean = float(share @ x) / total
+    deviation = x - mean
+    deviation *= deviation
+    sd = math.sqrt(float(share @ deviation) / total)
     peak = int(density.argmax())
     # what is below exp(-18) of the peak, outside of all that is above, concerns neither quantiles nor levels
-    high = np.flatnonzero(density >= 1e-8 * density[peak])
-    kept = slice(max(int(high[0]) - 1, 0), int(high[-1]) + 2)
+    high = density >= 1e-8 * density[peak]
+    first, last = int(high.argmax()), len(x) - 1 - int(high[::-1].argmax())
+    kept = slice(max(first - 1, 0), last + 2)
     nodes, shares = x[kept].tolist(), cdf[kept].tolist()
     lo, hi = _highest(nodes, density[kept], shares, peak - kept.start, probability)
-    return DensitySummary(mean, sd, _line(0.5, shares, nodes), _vertex(x, density, peak), lo, hi)
+    return DensitySummary(mean, sd, _at(_place(0.5, shares), nodes), _vertex(x, density, peak), lo, hi)
 
 
-def _line(at: float, x: Sequence[float], y: Sequence[float]) -> float:
-    """Return y(at) on straight lines between nodes (n,), x not falling: ``np.interp`` for one number."""
-    i = bisect_left(x, at)
-    if i == 0:
-        return y[0]
-    if i == len(x):
-        return y[-1]
-    return y[i - 1] + (at - x[i - 1]) / (x[i] - x[i - 1]) * (y[i] - y[i - 1])
+def _place(level: float, rising: Sequence[float]) -> float:
+    """Return where values (n,) that do not fall reach a level, in nodes, on straight lines between them."""
+    i = bisect_left(rising, level)
+    if i == 0 or i == len(rising):
+        return float(max(i - 1, 0))
+    return i - 1 + (level - rising[i - 1]) / (rising[i] - rising[i - 1])
+
+
+def _at(place: float, values: Sequence[float]) -> float:
+    """Return the value at a place between nodes."""
+    i = int(place)
+    share = place - i
+    return values[i] if share == 0.0 else values[i] + share * (values[i + 1] - values[i])
 
 
 def _highest(
@@ -151,35 +162,32 @@ def _highest(
     not get there the bracket is halved.
     """
     # the outermost crossing of a level on either side of the peak: of the running maximum from outside
-    rising, left = np.maximum.accumulate(density[: peak + 1]).tolist(), nodes[: peak + 1]
-    outside = slice(None, peak - 1 if peak else None, -1)
-    falling, right = np.maximum.accumulate(density[outside]).tolist(), nodes[outside]
-    top = rising[-1]
+    rising = np.maximum.accumulate(density[: peak + 1]).tolist()
+    falling = np.maximum.accumulate(density[slice(None, peak - 1 if peak else None, -1)]).tolist()
+    top, end = rising[-1], len(nodes) - 1
 
     def held(t: float) -> tuple[float, float, float]:
         level = top * math.exp(-0.5 * t * t)
-        lo, hi = _line(level, rising, left), _line(level, falling, right)
-        return _line(hi, nodes, cdf) - _line(lo, nodes, cdf) - probability, lo, hi
+        lo, hi = _place(level, rising), end - _place(level, falling)
+        return _at(hi, cdf) - _at(lo, cdf) - probability, lo, hi
 
-    low, high = 0.0, 6.0
-    excess_low, excess_high = -probability, 1.0 - probability
-    t = 1.0
-    for _ in range(12):
+    low, high, t, slope = 0.0, 6.0, 1.0, _SLOPE
+    last = None
+    for step in range(60):
         excess, lo, hi = held(t)
         if abs(excess) < 3e-4:
-            return lo, hi
-        if excess < 0:
-            low, excess_low, excess_high = t, excess, 0.7 * excess_high  # Illinois: no end is kept for long
-        else:
-            high, excess_high, excess_low = t, excess, 0.7 * excess_low
-        t = low + (high - low) * excess_low / (excess_low - excess_high) if high < 6 else 1.3 * t
-    for _ in range(50):  # a plateau or a further peak, which a tiny change of the level lets in
-        t = 0.5 * (low + high)
-        excess, lo, hi = held(t)
-        if abs(excess) < 3e-4:
-            return lo, hi
+            return _at(lo, nodes), _at(hi, nodes)
         low, high = (t, high) if excess < 0 else (low, t)
-    return held(high)[1:]
+        if last is not None:
+            slope = (excess - last[1]) / (t - last[0])
+        last = t, excess
+        guess = t - excess / slope if slope > 0 and step < _SECANTS else low
+        # halved: a plateau or a further peak, which a tiny change of the level lets in
+        t = guess if low < guess < high else 0.5 * (low + high)
+        if not low < t < high:
+            break
+    _, lo, hi = held(high)
+    return _at(lo, nodes), _at(hi, nodes)
 
 
 def _vertex(x: Array, density: Array, peak: int) -> float:

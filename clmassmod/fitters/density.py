@@ -249,7 +249,7 @@ def _ln_like(  # type: ignore[no-untyped-def]  # noqa: C901  # pragma: no cover 
     """Return ln L and its slopes along offset, ln c, ln M (in steps), two-halo amplitude and shear bias.
 
     ln L = -|r|^2 / 2 with r = W (d - (1 + m) g), W the whitening: its slope by a parameter p is r . W dg/dp
-    (1 + m), and dg/dp as in ``observable_slope``.
+    (1 + m), and dg/dp as in ``observable_and_slope``.
     """
     i0, ni, wi, di = _stencil(x_s, one.shape[0])
     j0, nj, wj, dj = _stencil(x_c, one.shape[1])

@@ -28,7 +28,7 @@ from clmassmod.core.projected import Projected
 from clmassmod.fitters.data import MANY, FitData
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.nuisance import Nodes
-from clmassmod.fitters.observables import observable, observable_slope
+from clmassmod.fitters.observables import observable, observable_and_slope
 from clmassmod.fitters.surfaces import surface_blocks
 from clmassmod.records import Array, HaloEnvironment, ShearProfile
 
@@ -154,9 +154,11 @@ def _models(
             own = Projected(*(t if len(t) == 1 else t[part] for t in term))
             surface.sigma[...] += mean * own.sigma
             surface.delta_sigma[...] += mean * own.delta_sigma
-        signal[:, part] = observable(profile, used, surface)
-        if slope is not None:
-            slope[:, part] = sd * observable_slope(profile, used, surface, signal[:, part], own)
+        if slope is None:
+            signal[:, part] = observable(profile, used, surface)
+        else:
+            step = Projected(sd * own.sigma, sd * own.delta_sigma)
+            observable_and_slope(profile, used, surface, step, (signal[:, part], slope[:, part]))
     return signal, slope
 
 
@@ -270,19 +272,19 @@ def _with_slope(
     return even + odd, even - odd
 
 
-def marginal(found: Joint) -> SignedLikelihood:
-    """Return ln L (mass,), the sum over the nodes of what ``joint`` returns."""
-    joined, zero = found.at_nodes, found.zero
-    if joined.shape[1] == 1:
-        return SignedLikelihood(joined[0, 0], joined[1, 0], zero)
-    top = joined.max(axis=1)
-    values = joined - top[:, np.newaxis]
+def over_nodes(joined: Array) -> Array:
+    """Return ln L (mass,): ln of the sum of exp of its parts (node, mass)."""
+    if len(joined) == 1:
+        return joined[0]  # type: ignore[no-any-return]
+    top = joined.max(axis=0)
+    values = joined - top
     np.maximum(values, LN_FLOOR, out=values)  # numbers that underflow take a hundred times as long
     np.exp(values, out=values)
-    top += np.log(values.sum(axis=1))
-    return SignedLikelihood(top[0], top[1], zero)
+    top += np.log(values.sum(axis=0))
+    return top  # type: ignore[no-any-return]
 
 
 def ln_likelihoods(model: LensModel, data: FitData, mass_msun: Array, definition: str) -> SignedLikelihood:
     """Return ln L at positive masses (mass,) of a definition and at their negatives."""
-    return marginal(joint(model, data, mass_msun, definition))
+    found = joint(model, data, mass_msun, definition)
+    return SignedLikelihood(over_nodes(found.at_nodes[0]), over_nodes(found.at_nodes[1]), found.zero)

@@ -11,9 +11,9 @@ from clmassmod.core.likelihoods import LN_FLOOR
 from clmassmod.fitters.data import FitData
 from clmassmod.fitters.grid import MASS_GRID_MSUN, NODES_MSUN, place_of, to_mass_grid
 from clmassmod.fitters.likelihood import LensModel
-from clmassmod.fitters.marginal import Joint, SignedLikelihood, joint, ln_likelihoods, marginal
+from clmassmod.fitters.marginal import Joint, joint, over_nodes
 from clmassmod.fitters.result import best_model, describe, unusable
-from clmassmod.fitters.summary import MassPrior, check_prior, summarise_mass
+from clmassmod.fitters.summary import MassPrior, check_prior, matters, summarise_mass
 from clmassmod.records import Array, HaloFit, ShearProfile
 
 
@@ -46,27 +46,19 @@ def fit(
     if data.n_bins == 0:
         return unusable(data, model)
     found = joint(model, data, NODES_MSUN, model.primary)
-    whole = _on_grid(marginal(found))
-    ln_like = {model.primary: whole.positive}
+    ln_like = {model.primary: to_mass_grid(over_nodes(found.at_nodes[0]))}
     for definition in model.mass_definitions[1:]:
-        ln_like[definition] = to_mass_grid(ln_likelihoods(model, data, NODES_MSUN, definition).positive)
-    return _result(data, model, found, whole, ln_like, prior)
-
-
-def _on_grid(found: SignedLikelihood) -> SignedLikelihood:
-    both = to_mass_grid(np.array([found.positive, found.negative]))
-    return SignedLikelihood(both[0], both[1], found.zero)
+        other = joint(model, data, NODES_MSUN, definition)
+        ln_like[definition] = to_mass_grid(over_nodes(other.at_nodes[0]))
+    return _result(data, model, found, ln_like, prior)
 
 
 def _result(
-    data: FitData,
-    model: LensModel,
-    found: Joint,
-    whole: SignedLikelihood,
-    ln_like: dict[str, Array],
-    prior: MassPrior,
+    data: FitData, model: LensModel, found: Joint, ln_like: dict[str, Array], prior: MassPrior
 ) -> HaloFit:
-    summary = summarise_mass(MASS_GRID_MSUN, whole, prior)
+    positive = ln_like[model.primary]
+    negative = _negative(found, float(positive.max()))
+    summary = summarise_mass(MASS_GRID_MSUN, positive, negative, found.zero, prior)
     mass = summary["mass_ml_msun"]
     signal, concentration = _best(found, mass)
     residual = data.whiten(data.value - signal)
@@ -83,6 +75,13 @@ def _result(
         diagnostics={"n_bins_unused": float(data.n_unused)},
         metadata=model.metadata("scan", prior),
     )
+
+
+def _negative(found: Joint, top: float) -> Array | None:
+    """Return ln L at -M on the mass grid; None where no estimate depends on it."""
+    at_nodes = found.at_nodes[1]
+    at_most = float(at_nodes.max()) + math.log(len(at_nodes))  # of a sum over nodes
+    return to_mass_grid(over_nodes(at_nodes)) if matters(at_most, found.zero, top) else None
 
 
 def _best(found: Joint, mass_msun: float) -> tuple[Array, float]:

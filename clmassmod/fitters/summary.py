@@ -9,12 +9,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from clmassmod.core.gridstats import summarise
-from clmassmod.core.likelihoods import floored
+from clmassmod.core.likelihoods import LN_FLOOR, floored
 from clmassmod.errors import ConfigError
-from clmassmod.fitters.marginal import SignedLikelihood
 from clmassmod.records import Array, HaloFit
 
 MassPrior = Literal["flat", "log"]
+_WITHIN = 0.5  # of the maximum of ln L: one standard deviation of a normal one
 _POSTERIOR = (
     "mass_mean_msun",
     "mass_median_msun",
@@ -52,7 +52,7 @@ def posterior_summary(mass_msun: Array, ln_like: Array, prior: MassPrior) -> dic
     ln_like : array (mass,)
     prior : {"flat", "log"}
     """
-    like = np.exp(floored(ln_like))
+    like = np.exp(np.maximum(ln_like - ln_like.max(), LN_FLOOR))
     values: tuple[float, ...]
     if prior == "flat":
         found = summarise(mass_msun, like)
@@ -87,7 +87,9 @@ def with_summary(fit: HaloFit, prior: MassPrior) -> HaloFit:
     return replace(fit, summary={**found, **posterior_summary(fit.mass_msun, ln_like, prior)})
 
 
-def maximum(mass_msun: Array, ln_like_positive: Array, ln_like_negative: Array, ln_like_zero: float) -> Best:
+def maximum(
+    mass_msun: Array, ln_like_positive: Array, ln_like_negative: Array | None, ln_like_zero: float
+) -> Best:
     """Return the maximum over masses of both signs, and its error.
 
     The error is half the range in which ln L is within 1/2 of its maximum, across zero if it must; NaN
@@ -98,23 +100,34 @@ def maximum(mass_msun: Array, ln_like_positive: Array, ln_like_negative: Array, 
     mass_msun : array (mass,)
         Positive, equally spaced in the logarithm.
     ln_like_positive, ln_like_negative : array (mass,)
-        At M and at -M.
+        At M and at -M; None where ``matters`` says that it does not matter.
     ln_like_zero : float
     """
-    values = np.concatenate((ln_like_negative[::-1], (ln_like_zero,), ln_like_positive))
-    peak, n = int(values.argmax()), len(mass_msun)
-    best, top = _signed(mass_msun, peak), float(values[peak])
-    if abs(peak - n) > 1 and 0 < peak < 2 * n:
+    below = () if ln_like_negative is None else ln_like_negative[::-1]
+    values, zero = np.concatenate((below, (ln_like_zero,), ln_like_positive)), len(below)
+    peak = int(values.argmax())
+    best, top = _signed(mass_msun, peak - zero), float(values[peak])
+    if abs(peak - zero) > 1 and 0 < peak < len(values) - 1:
         shift, top = _vertex(*values[peak - 1 : peak + 2].tolist())
         step = math.log(mass_msun[1] / mass_msun[0])
         best *= math.exp(shift * step if best > 0 else -shift * step)
-    low, high = (_crossing(mass_msun, values, peak, way, top - 0.5) for way in (-1, 1))
+    low, high = (_crossing(mass_msun, values, zero, peak, way, top - _WITHIN) for way in (-1, 1))
     return Best(best, 0.5 * (high - low), top)
 
 
-def _signed(mass_msun: Array, place: int) -> float:
-    """Return the mass at a place of: the negative masses, from the largest, zero, the positive ones."""
-    i = place - len(mass_msun)
+def matters(ln_like_negative: float, ln_like_zero: float, ln_like_best: float) -> bool:
+    """Return whether masses below zero may hold the maximum of a likelihood or an end of its error.
+
+    Parameters
+    ----------
+    ln_like_negative, ln_like_zero, ln_like_best : float
+        What ln L does not exceed below zero, at zero, and its maximum above zero.
+    """
+    return max(ln_like_negative, ln_like_zero) > ln_like_best - _WITHIN - 0.1  # interpolated between nodes
+
+
+def _signed(mass_msun: Array, i: int) -> float:
+    """Return the i-th positive mass; zero for i = 0, and the negative ones below."""
     return 0.0 if i == 0 else math.copysign(float(mass_msun[abs(i) - 1]), i)
 
 
@@ -127,30 +140,32 @@ def _vertex(left: float, middle: float, right: float) -> tuple[float, float]:
     return shift, middle - 0.25 * (left - right) * shift
 
 
-def _crossing(mass_msun: Array, values: Array, peak: int, way: int, level: float) -> float:
+def _crossing(mass_msun: Array, values: Array, zero: int, peak: int, way: int, level: float) -> float:
     """Return the signed mass where values, from the peak one way, first fall below a level; NaN: nowhere."""
     below = values[peak::way] < level
     first = int(below.argmax())
     if not below[first]:
         return math.nan
     place = peak + way * first
-    mass = _signed(mass_msun, place)
+    mass = _signed(mass_msun, place - zero)
     if first == 0:
         return mass
     before = float(values[place - way])
     share = (before - level) / (before - float(values[place]))
-    inner = _signed(mass_msun, place - way)
+    inner = _signed(mass_msun, place - way - zero)
     return inner + share * (mass - inner)
 
 
-def summarise_mass(mass_msun: Array, ln_like: SignedLikelihood, prior: MassPrior) -> dict[str, float]:
-    """Return the estimates of a mass from ln L at masses of both signs on the mass grid [Msun]."""
-    best = maximum(mass_msun, ln_like.positive, ln_like.negative, ln_like.zero)
+def summarise_mass(
+    mass_msun: Array, positive: Array, negative: Array | None, zero: float, prior: MassPrior
+) -> dict[str, float]:
+    """Return the estimates of a mass [Msun] from ln L at masses M and -M, (mass,), and at zero."""
+    best = maximum(mass_msun, positive, negative, zero)
     return {
         "mass_ml_msun": best.mass_msun,
         "mass_err_msun": best.error_msun,
-        **posterior_summary(mass_msun, ln_like.positive, prior),
-        "snr": significance(best.ln_like, ln_like.zero, best.mass_msun),
+        **posterior_summary(mass_msun, positive, prior),
+        "snr": significance(best.ln_like, zero, best.mass_msun),
     }
 
 
@@ -176,12 +191,9 @@ def chi2_probability(chi2: float, dof: int) -> float:
     half = 0.5 * chi2
     if half == 0:
         return 1.0
-    odd = dof % 2
-    k = np.arange(0.5 * odd, 0.5 * dof)
+    odd, ln_half = dof % 2, math.log(half)
     total = math.erfc(math.sqrt(half)) if odd else 0.0
-    if len(k):
-        ln_term = np.full(len(k), math.log(half))
-        ln_term[1:] -= np.log(k[1:])
-        ln_term[0] = k[0] * math.log(half) - half - math.lgamma(k[0] + 1.0)
-        total += float(np.exp(np.cumsum(ln_term)).sum())
+    for k in range(dof // 2):
+        power = k + 0.5 * odd
+        total += math.exp(power * ln_half - half - math.lgamma(power + 1.0))
     return min(total, 1.0)

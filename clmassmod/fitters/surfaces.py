@@ -26,7 +26,7 @@ _RADIAL_STEP = 0.08  # in ln R: the excess surface densities of centred profiles
 _KINKED_STEP = 0.05  # the same about another centre
 _TOGETHER = 4  # nodes in ln R come by so many, so that haloes of about the same radii share them
 _POINTS = 6
-_VALUES = 16_000  # of a block
+_VALUES = 64_000  # of a block
 _BLOCK = 48  # masses that share nodes in ln r_s: few of a matrix of weights are not zero
 
 

@@ -41,6 +41,24 @@ def test_best_mass_is_that_of_the_scan(fixed, tables):
         assert point.summary["snr"] == pytest.approx(exact.summary["snr"], abs=1e-3)
 
 
+@pytest.mark.parametrize("start", [(-1.2, 1.0), (-3.0, 5.0)])
+def test_short_damped_steps_are_no_minimum(start):
+    """In Rosenbrock's valley (1960, Computer Journal 3, 175) steps are damped on the way to (1, 1)."""
+
+    class Valley:
+        low, high = np.full(2, -np.inf), np.full(2, np.inf)
+
+        def start(self):
+            return np.array(start)
+
+        def linearise(self, x):
+            return np.array([10 * (x[1] - x[0] ** 2), 1 - x[0]]), np.array([[-20 * x[0], 10.0], [-1.0, 0.0]])
+
+    found = curvefit._minimise(Valley())
+    assert found.converged
+    assert found.point == pytest.approx([1.0, 1.0], abs=1e-5)
+
+
 def test_free_concentration_as_scipy_has_it(tables):
     model = LensModel.build(
         tables, concentration="duffy08", nuisance={"concentration": {"range": (1.0, 15.0)}}

@@ -509,6 +509,9 @@ def test_missing_truths_are_named(fitted):
     with pytest.raises(TruthError, match="'c001', 'c004'"):
         massmod.compare(fewer.__getitem__)
     assert len(massmod.compare(fewer, {"allow_missing": True}).likelihoods) == 4
+    some = list(truth)[:3]
+    selected = massmod.compare(truth, {"select": lambda fit: fit.halo_id in some})
+    assert sorted(selected.likelihoods) == sorted(some)
     with pytest.raises(TruthError, match="no column 'm200c'"):
         massmod.compare({"halo_id": ["a"], "mass": [1e14]})
 

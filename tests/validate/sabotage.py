@@ -349,7 +349,7 @@ SABOTAGES = {
     "scan/negative_mass": one("fitters.summary:maximum", give(lambda m, p, n, z: (m, n, p, z))),
     "scan/other_mass_definitions": one("core.massdef:convert_nfw", first(lambda m: 1.01 * m)),
     "scan/error_of_the_mass": one(
-        "fitters.summary:_crossing", give(lambda m, v, p, way, level: (m, v, p, way, level - 0.1))
+        "fitters.summary:_crossing", give(lambda m, v, zero, p, way, level: (m, v, zero, p, way, level - 0.1))
     ),
     "scan/posterior_summaries": one(
         "fitters.summary:posterior_summary", out(lambda s: {k: 1.01 * v for k, v in s.items()})
