@@ -93,7 +93,7 @@ class PopulationDensity:
         if self._kernel == "student" and self._one_for_all:
             self._columns = like, (first, step, len(y)), edges
         else:
-            self._packed = pack(first, step, like, table.width, edges, resolution)
+            self._packed = pack(first, step, like, table.width, edges)
 
     def start(self, values: Mapping[str, float]) -> Array:
         """Return unconstrained parameters for values of some; the middle of the prior for the others."""

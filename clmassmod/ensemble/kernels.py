@@ -20,11 +20,11 @@ import math
 import numpy as np
 from numba import njit
 
-from clmassmod.ensemble.packed import Packed
+from clmassmod.ensemble.packed import PER_WIDTH, Packed
 from clmassmod.records import Array
 
-RESOLUTION = {"normal": 1.2, "mixture": 1.2, "student": 2.0}  # nodes a standard deviation
-_NORMAL_RESOLUTION, _STUDENT_RESOLUTION = 1.2, 2.0
+_PER_SCALE = 2.0  # nodes a scale of Student's t of nu = 2
+RESOLUTION = {"normal": PER_WIDTH, "mixture": PER_WIDTH, "student": _PER_SCALE}
 
 _REACH = 9.0  # sigmas to which a normal kernel is followed
 _ANYWHERE = 1e6
@@ -39,7 +39,7 @@ _NEGLIGIBLE = 1e-14
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _window(packed, i, s, resolution, low, high):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
+def _window(packed, i, s, low, high):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
     """Return the nodes of a halo's integral: stride, first one, number, and the first one's place in values.
 
     They are where the likelihood is not zero and y lies between low and high; every node where an end of
@@ -47,7 +47,7 @@ def _window(packed, i, s, resolution, low, high):  # type: ignore[no-untyped-def
     """
     h = packed.step
     level = len(packed.strides) - 1
-    allowed = min(s, packed.width[i]) / (resolution * h)
+    allowed = min(s, packed.width[i]) / (PER_WIDTH * h)
     if _reaches_end(packed, i, low, high):
         level = 0
     while level > 0 and packed.strides[level] > allowed:
@@ -105,7 +105,7 @@ def _moments(like, k, nodes, r, step):  # type: ignore[no-untyped-def]  # pragma
 def _normal(packed, i, m, s):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
     """Return L of a halo and its derivatives by m and s for a normal kernel."""
     y0, h, n = packed.first_y, packed.step, packed.n_nodes
-    stride, first, nodes, place = _window(packed, i, s, _NORMAL_RESOLUTION, m - _REACH * s, m + _REACH * s)
+    stride, first, nodes, place = _window(packed, i, s, m - _REACH * s, m + _REACH * s)
     total, by_m, by_s = 0.0, 0.0, 0.0
     norm = 1.0 / (s * math.sqrt(2.0 * math.pi))
     if nodes > 0:
@@ -243,7 +243,9 @@ def _ln_norm_slope(nu):  # type: ignore[no-untyped-def]  # pragma: no cover  com
 @njit(cache=True, nogil=True)
 def _student(cells, nu, packed, i, m, s):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
     """Return the integral of L(y) f((y - m) / s) / s of a halo and its derivatives by m, s and nu."""
-    stride, first, nodes, place = _window(packed, i, s, _STUDENT_RESOLUTION, -_ANYWHERE, _ANYWHERE)
+    # f has poles at r = +- i sqrt(nu): sums in steps h of r err by exp(-2 pi sqrt(nu) / h), 2e-8 here
+    as_wide = s * min(PER_WIDTH / (_PER_SCALE * math.sqrt(2.0 / nu)), 1.0)
+    stride, first, nodes, place = _window(packed, i, as_wide, -_ANYWHERE, _ANYWHERE)
     step = stride * packed.step
     total, by_m, by_s, by_nu = 0.0, 0.0, 0.0, 0.0
     start, inverse = (packed.first_y - m) / s, 1.0 / s

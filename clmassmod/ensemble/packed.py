@@ -17,6 +17,7 @@ from clmassmod.records import Array
 
 Counts = NDArray[np.int64]
 
+PER_WIDTH = 1.2  # nodes a standard deviation of a normal density that an integral needs
 _NEGLIGIBLE = 1e-14  # of a likelihood's maximum
 _STRIDES = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32], dtype=np.int64)
 
@@ -35,7 +36,7 @@ class Packed(NamedTuple):
     edges: Array  # (halo, 2): L / max L below and above the nodes
 
 
-def pack(first_y: float, step: float, like: Array, width: Array, edges: Array, resolution: float) -> Packed:
+def pack(first_y: float, step: float, like: Array, width: Array, edges: Array) -> Packed:
     """Return likelihoods (halo, node) packed.
 
     Parameters
@@ -45,13 +46,11 @@ def pack(first_y: float, step: float, like: Array, width: Array, edges: Array, r
         L / max L.
     width : array (halo,)
     edges : array (halo, 2)
-    resolution : float
-        Nodes a width, and so for each standard deviation of the kernel, which an integral needs.
     """
     n_halos, n_nodes = like.shape
     there = like > _NEGLIGIBLE
     low, high = np.argmax(there, axis=1), n_nodes - 1 - np.argmax(there[:, ::-1], axis=1)
-    widest = width / (resolution * step)  # strides beyond resolve no likelihood
+    widest = width / (PER_WIDTH * step)  # strides beyond resolve no likelihood
     strides = _STRIDES[: max(int(np.searchsorted(_STRIDES, widest.max(), side="right")), 1)]
     place = np.zeros((len(strides), n_halos, 3), dtype=np.int64)
     values, end = [], 0

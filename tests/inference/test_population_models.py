@@ -89,7 +89,7 @@ def test_strides_give_the_integral_over_all_nodes(population):
     y = np.linspace(table.y_lo.min(), table.y_hi.max(), 700)
     step = y[1] - y[0]
     edges = np.column_stack([table.at_lo, table.at_hi])
-    packed = pack(y[0], step, table(y), table.width, edges, kernels.RESOLUTION["normal"])
+    packed = pack(y[0], step, table(y), table.width, edges)
     assert len(packed.strides) > 4
     rng = np.random.default_rng(5)
     mean, scatter = rng.uniform(-0.3, 0.3, 80), np.geomspace(0.05, 3.0, 80)
@@ -99,13 +99,14 @@ def test_strides_give_the_integral_over_all_nodes(population):
         inside = np.trapezoid(table.take(np.array([i]))(fine)[0] * weight, fine)
         below, above = norm.cdf(y[0], mean[i], scatter[i]), norm.sf(y[-1], mean[i], scatter[i])
         direct = np.log(inside + edges[i] @ [below, above])
-        one = pack(y[0], step, table(y)[[i]], table.width[[i]], edges[[i]], 1.2)
+        one = pack(y[0], step, table(y)[[i]], table.width[[i]], edges[[i]])
         total, *_ = kernels.ln_likelihoods("normal", one, mean[[i]], scatter[[i]], np.zeros(0))
         assert total == pytest.approx(direct, abs=2e-5)  # cubics between the stored masses are not smooth
-    whole, *_ = kernels.ln_likelihoods("normal", packed, mean, scatter, np.zeros(0))
-    coarse = packed._replace(strides=np.ones_like(packed.strides)[:1], place=packed.place[:1])
-    every, *_ = kernels.ln_likelihoods("normal", coarse, mean, scatter, np.zeros(0))
-    assert whole == pytest.approx(every, abs=1e-6)
+    one_by_one = packed._replace(strides=packed.strides[:1], place=packed.place[:1])
+    for name, extra in (("normal", []), ("student", [2.0]), ("student", [6.0]), ("student", [80.0])):
+        whole = kernels.ln_likelihoods(name, packed, mean, scatter, np.array(extra))[0]
+        every = kernels.ln_likelihoods(name, one_by_one, mean, scatter, np.array(extra))[0]
+        assert whole == pytest.approx(every, abs=1e-5)  # of 80 haloes
 
 
 @pytest.mark.parametrize("nu", [2.0, 5.0, 90.0])
