@@ -7,6 +7,7 @@ redshift z_s sees ``beta_s`` times as much, beta_s = beta(z_s) / beta(infinity).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -168,7 +169,7 @@ class HaloFit:
         ------
         FitError
             Masses that do not increase, NaN or +inf, a likelihood that is zero everywhere, fewer than 4
-            positive masses.
+            positive masses; a redshift that is no number.
 
         Examples
         --------
@@ -181,6 +182,8 @@ class HaloFit:
         masses = np.asarray(mass_msun, dtype=np.float64)
         values = np.asarray(ln_like, dtype=np.float64)
         _check_likelihood(halo_id, masses, values)
+        if not (math.isfinite(z) and z > -1.0):
+            raise FitError(f"likelihood of halo {halo_id!r}: z is {z}; give the redshift of the lens")
         positive = masses > 0
         halo = HaloInfo(str(halo_id), float(z), parent or "")
         return cls(halo, mass_definition, masses[positive], {mass_definition: values[positive]})

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from clmassmod.bias.fit import fit
-from clmassmod.bias.truth import Truth, true_masses
+from clmassmod.bias.truth import Truth, filled, true_masses
 from clmassmod.bias.truth import read_truth as read_truth_file
-from clmassmod.ensemble.members import Fits, gather
+from clmassmod.ensemble.members import Fits, gather, opened_fits
 from clmassmod.errors import TruthError
 from clmassmod.posterior import Posterior
 from clmassmod.records import Array, HaloFit
@@ -101,8 +101,8 @@ def compare(
     TruthError
         Naming the haloes that have no true mass.
     """
-    opened = gather(fits, mass_definition).fits
-    definition = mass_definition or opened[0].mass_definition
+    opened = opened_fits(fits)
+    definition = mass_definition or gather(opened).mass_definition
     given = _truth(truth, definition, halo_id, mass or f"m{definition}", unit, h)
     posterior = fit(opened, given, mass_definition=definition, **options)
     allow_missing = bool(options.get("allow_missing", False))
@@ -173,9 +173,13 @@ def _from_table(table: Any, definition: str, halo_id: str, mass: str, unit: str,
         raise TruthError(
             f"the table of true masses: unit {unit!r} is not 'Msun', or 'Msun/h' with h = H0 / 100"
         )
+    if stated and unit == "Msun/h":
+        raise TruthError(
+            f"the table of true masses: column {mass!r} is in {stated!r}, but the unit was given as 'Msun/h'"
+        )
     factor = 1.0 / h if unit == "Msun/h" and h is not None else 1.0
     ids = [i.decode() if isinstance(i, bytes) else str(i) for i in np.asarray(table[halo_id]).tolist()]
     if len(set(ids)) < len(ids):
         raise TruthError(f"the table of true masses: ids repeat in column {halo_id!r}")
-    values = (np.asarray(column, dtype=float) * factor).tolist()
+    values = (filled(column) * factor).tolist()
     return Truth(dict(zip(ids, values, strict=True)), definition, "the table of true masses")

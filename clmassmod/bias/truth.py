@@ -215,8 +215,13 @@ def _read_table(path: Path, halo_id: str, mass: str) -> tuple[Any, Any, str]:
         if name not in table.colnames:
             raise TruthError(f"{path}: no column {name!r}{suggest(name, list(table.colnames))}")
     column = table[mass]
-    values = column.filled(np.nan) if hasattr(column, "filled") and column.dtype.kind == "f" else column
+    values = filled(column) if column.dtype.kind in "fiu" else column
     return np.asarray(table[halo_id]), np.asarray(values), str(column.unit or "")
+
+
+def filled(column: Any) -> Array:
+    """Return a column of numbers with NaN where it is masked."""
+    return np.ma.filled(np.ma.asarray(column).astype(float), np.nan)
 
 
 def _as_text() -> Any:

@@ -92,9 +92,10 @@ def cumulative(x: Array, density: Array) -> Array:
 
 
 def quantile(x: Array, cdf: Array, p: float | Array) -> Array:
-    """Invert a distribution function; flat stretches are skipped."""
-    rising = np.concatenate([[True], np.diff(cdf) > 0])
-    return np.asarray(np.interp(p, cdf[rising], x[rising]))
+    """Invert a distribution function; of flat stretches both ends count."""
+    rises = np.diff(cdf) > 0
+    kept = np.concatenate([[True], rises]) | np.concatenate([rises, [True]])
+    return np.asarray(np.interp(p, cdf[kept], x[kept]))
 
 
 def summarise(x: Array, density: Array, probability: float = 0.6827) -> DensitySummary:
@@ -104,7 +105,8 @@ def summarise(x: Array, density: Array, probability: float = 0.6827) -> DensityS
     from a parabola through the highest node. The highest-density interval lies between the outermost points
     where the density has one level, such that the range between them holds ``probability`` (to 3e-4). For a
     density of one peak that is the shortest interval with this probability. With several peaks it spans the
-    valleys between them, and holds more than the probability where a further peak is needed to reach it.
+    valleys between them, and holds more than the probability where a further peak is needed to reach it, or
+    where the top is flat.
 
     Parameters
     ----------

@@ -17,7 +17,9 @@ _CACHED = 64  # haloes whose likelihoods are interpolated at once
 _KEPT = 4_000_000  # values of one lattice that are kept
 _LATTICES = 16
 
-LN_FLOOR = -80.0  # below a likelihood's maximum: zero for every purpose, and still a finite logarithm
+# Below a likelihood's maximum: in place of zero, a finite logarithm. So a halo whose likelihood is more than
+# 12.6 standard deviations from all of a population counts as one that is so far away.
+LN_FLOOR = -80.0
 
 
 def floored(ln_like: Array) -> Array:

@@ -34,7 +34,6 @@ RESOLUTION = 1.2  # nodes per standard deviation of the narrowest factor
 STUDENT_RESOLUTION = 2.0  # Student's t is not as smooth
 BLOCK = 2000  # haloes a matrix product
 FACTORS = 8  # so many floors multiply to 1e-278, still a number
-GROUP_REACH = 9.0  # sigmas to which the common effect of a group is followed
 
 
 def ln_population(table: LikelihoodTable, ln_bias: Array, sigma: Array, nu: float | None = None) -> Array:
@@ -94,8 +93,8 @@ def each_grouped(
     largest = int(np.max(np.diff([*starts, len(table)])))
     width = np.hypot(own, float(table.width.min())) / np.sqrt(largest)
     step = min(shared, width) / RESOLUTION
-    count = int(np.ceil((ln_bias[-1] - ln_bias[0] + 2 * GROUP_REACH * shared) / step)) + 1
-    x = np.linspace(ln_bias[0] - GROUP_REACH * shared, ln_bias[-1] + GROUP_REACH * shared, count)
+    count = int(np.ceil((ln_bias[-1] - ln_bias[0] + 2 * REACH * shared) / step)) + 1
+    x = np.linspace(ln_bias[0] - REACH * shared, ln_bias[-1] + REACH * shared, count)
     members = each(table, x, own)
     if largest <= FACTORS:
         product, ln_top = np.multiply.reduceat(members, starts, axis=0), 0.0

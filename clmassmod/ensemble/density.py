@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clmassmod.core.likelihoods import LikelihoodTable
-from clmassmod.ensemble.kernels import RESOLUTION, ln_likelihoods, student_columns
+from clmassmod.ensemble.kernels import RESOLUTION, ln_likelihoods
 from clmassmod.ensemble.models import EXTRA_PRIORS, POSITIVE, Model
 from clmassmod.ensemble.packed import pack
 from clmassmod.ensemble.parents import Parents
@@ -76,7 +76,6 @@ class PopulationDensity:
         self._of_mean = slice(0, n_mean)
         self._of_scatter = slice(n_mean, n_mean + n_scatter)
         self._of_extra = slice(n_mean + n_scatter, n_mean + n_scatter + len(extra))
-        self._one_for_all = n_mean == n_scatter == 1 and not self._parents.n
         self._tabulate(table, model, least_scatter)
 
     def _tabulate(self, table: LikelihoodTable, model: Model, least_scatter: float) -> None:
@@ -88,12 +87,8 @@ class PopulationDensity:
         y = np.linspace(low, high, int(np.ceil((high - low) / step)) + 1)
         first, step = float(y[0]), float(y[1] - y[0])
         self._least = resolution * step
-        like = table(y)
         edges = np.column_stack([table.at_lo, table.at_hi])
-        if self._kernel == "student" and self._one_for_all:
-            self._columns = like, (first, step, len(y)), edges
-        else:
-            self._packed = pack(first, step, like, table.width, edges)
+        self._packed = pack(first, step, table(y), table.width, edges)
 
     def start(self, values: Mapping[str, float]) -> Array:
         """Return unconstrained parameters for values of some; the middle of the prior for the others."""
@@ -144,22 +139,9 @@ class PopulationDensity:
         """
         resolved = scatter > self._least
         scatter = np.maximum(scatter, self._least)
-        if self._kernel == "student" and self._one_for_all:
-            found = self._one_student(float(mean[0]), float(scatter[0]), float(extra[0]))
-        else:
-            found = ln_likelihoods(self._kernel, self._packed, mean, scatter, extra)
+        found = ln_likelihoods(self._kernel, self._packed, mean, scatter, extra)
         total, by_mean, by_scatter, by_extra = found
         return total, by_mean, by_scatter * resolved, by_extra
-
-    def _one_student(self, mean: float, scatter: float, nu: float) -> tuple[float, Array, Array, Array]:
-        """Return the same for haloes that share mean and scatter: one matrix product."""
-        like, lattice, edges = self._columns
-        kernel, tails, norm, norm_slope = student_columns(lattice, mean, scatter, nu)
-        values = like @ kernel + edges @ tails
-        total = np.maximum(values[:, 0], 1e-300)
-        by_mean, by_scatter, by_nu = (values[:, 1:] / total[:, None]).T
-        by_extra = np.array([by_nu.sum() + len(like) * norm_slope])
-        return float(np.log(total).sum()) + len(like) * norm, by_mean, by_scatter, by_extra
 
     def expand(self, x: Array) -> dict[str, float]:
         """Return the named parameters of a draw, the scatter also by its logarithm."""

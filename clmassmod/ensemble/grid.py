@@ -70,7 +70,7 @@ def grid_posterior(
         if len(group_starts) < len(table):
             raise ConfigError("model 'student' with projections of one parent needs method 'nuts'")
         ln_nu, width = _nu_cells(prior["student_nu"])
-        box = locate(_student(table, ln_nu[::4]), edges, SEARCH, widened(box, 1.5, edges))
+        box = locate_student(table, prior, edges, box)
         found = evaluate(_student(table, ln_nu), box, FINE_GROUPED)
         axes = {location: found.x, "ln_scatter": found.y, "ln_student_nu": ln_nu}
         cells["ln_student_nu"] = width
@@ -87,6 +87,12 @@ def grid_posterior(
         marginals["student_nu"] = marginals.pop("ln_student_nu").exponential("student_nu")
     marginals["scatter"] = marginals["ln_scatter"].exponential("scatter")
     return marginals, grid
+
+
+def locate_student(table: LikelihoodTable, prior: Mapping[str, Range], edges: Box, box: Box) -> Box:
+    """Return where Student's t has its posterior, from where the normal distribution has it."""
+    ln_nu, _ = _nu_cells(prior["student_nu"])
+    return locate(_student(table, ln_nu[::4]), edges, SEARCH, widened(box, 1.5, edges))
 
 
 def first_look(table: LikelihoodTable, edges: Box) -> Box:

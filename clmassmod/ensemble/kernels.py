@@ -20,15 +20,16 @@ import math
 import numpy as np
 from numba import njit
 
+from clmassmod.core.likelihoods import LN_FLOOR
 from clmassmod.ensemble.packed import PER_WIDTH, Packed
 from clmassmod.records import Array
 
 _PER_SCALE = 2.0  # nodes a scale of Student's t of nu = 2
 RESOLUTION = {"normal": PER_WIDTH, "mixture": PER_WIDTH, "student": _PER_SCALE}
 
-_REACH = 9.0  # sigmas to which a normal kernel is followed
+_REACH = math.sqrt(-2.0 * LN_FLOOR)  # sigmas to which a normal kernel is followed, as on the grid
 _ANYWHERE = 1e6
-_TINY = 1e-300  # that a likelihood counts as at least
+_TINY = math.exp(LN_FLOOR)  # that a halo's likelihood counts as at least
 
 _PER_STEP = 32.0
 _R_STEP = 1.0 / _PER_STEP  # of the table of Student's t
@@ -36,14 +37,15 @@ _R_CELLS = 1280  # r up to 40; the few nodes beyond are computed
 _TAIL_GROWTH = 1.06  # steps of the integral beyond
 _TAIL_END = 1e4  # from where on f is a power of r to 1e-8
 _NEGLIGIBLE = 1e-14
+_PLATEAU = 1e-10  # of a likelihood's maximum, at an end of the lattice
 
 
 @njit(cache=True, nogil=True, inline="always")
 def _window(packed, i, s, low, high):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
     """Return the nodes of a halo's integral: stride, first one, number, and the first one's place in values.
 
-    They are where the likelihood is not zero and y lies between low and high; every node where an end of
-    the lattice is among them, else as far apart as the narrower factor allows.
+    They are where the likelihood is not zero and y lies between low and high; every node where a plateau at
+    an end of the lattice is among them, else as far apart as the narrower factor allows.
     """
     h = packed.step
     level = len(packed.strides) - 1
@@ -61,10 +63,10 @@ def _window(packed, i, s, low, high):  # type: ignore[no-untyped-def]  # pragma:
 
 @njit(cache=True, nogil=True, inline="always")
 def _reaches_end(packed, i, low, high):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
-    """Return whether the first or last node of the lattice is one of those of a halo's integral."""
-    end = packed.n_nodes - 1
-    at_first = packed.place[0, i, 0] == 0 and low <= packed.first_y
-    return at_first or (packed.place[0, i, 1] == end and high >= packed.first_y + end * packed.step)
+    """Return whether an end of the lattice where the likelihood counts is one of a halo's nodes."""
+    at_first = packed.edges[i, 0] > _PLATEAU and low <= packed.first_y
+    end = packed.first_y + (packed.n_nodes - 1) * packed.step
+    return at_first or (packed.edges[i, 1] > _PLATEAU and high >= end)
 
 
 @njit(cache=True, nogil=True)
@@ -108,8 +110,8 @@ def _normal(packed, i, m, s):  # type: ignore[no-untyped-def]  # pragma: no cove
     stride, first, nodes, place = _window(packed, i, s, m - _REACH * s, m + _REACH * s)
     total, by_m, by_s = 0.0, 0.0, 0.0
     norm = 1.0 / (s * math.sqrt(2.0 * math.pi))
+    step = stride * h
     if nodes > 0:
-        step = stride * h
         total, by_m, by_s = _moments(packed.values, place, nodes, (y0 + first * step - m) / s, step / s)
         norm_h = norm * step
         total, by_m, by_s = total * norm_h, by_m * norm_h / s, by_s * norm_h / s
@@ -120,9 +122,8 @@ def _normal(packed, i, m, s):  # type: ignore[no-untyped-def]  # pragma: no cove
         if sign * r < _REACH:
             edge = packed.edges[i, side]
             peak = norm * math.exp(-0.5 * r * r)
-            first_kept, last_kept, at = packed.place[0, i]
-            kept = (first_kept if side == 0 else last_kept) == node
-            half = 0.5 * h * packed.values[at + node - first_kept] * peak if kept else 0.0
+            there = nodes > 0 and (first == 0 if side == 0 else stride * (first + nodes - 1) == node)
+            half = 0.5 * step * packed.values[place + side * (nodes - 1)] * peak if there else 0.0
             total += edge * 0.5 * math.erfc(sign * r / math.sqrt(2.0)) - half
             by_m += sign * edge * peak - half * r / s
             by_s += sign * edge * peak * r - half * (r * r - 1.0) / s
@@ -243,7 +244,7 @@ def _ln_norm_slope(nu):  # type: ignore[no-untyped-def]  # pragma: no cover  com
 @njit(cache=True, nogil=True)
 def _student(cells, nu, packed, i, m, s):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
     """Return the integral of L(y) f((y - m) / s) / s of a halo and its derivatives by m, s and nu."""
-    # f has poles at r = +- i sqrt(nu): sums in steps h of r err by exp(-2 pi sqrt(nu) / h), 2e-8 here
+    # f has poles at r = +- i sqrt(nu): sums in steps h of r err by some exp(-2 pi sqrt(nu) / h), below 1e-5
     as_wide = s * min(PER_WIDTH / (_PER_SCALE * math.sqrt(2.0 / nu)), 1.0)
     stride, first, nodes, place = _window(packed, i, as_wide, -_ANYWHERE, _ANYWHERE)
     step = stride * packed.step
@@ -261,24 +262,18 @@ def _student(cells, nu, packed, i, m, s):  # type: ignore[no-untyped-def]  # pra
         by_nu += weight * g
     weight = step / s
     total, by_m, by_s, by_nu = total * weight, by_m * weight / s, by_s * weight / s, by_nu * weight
-    lattice = packed.first_y, packed.step, packed.n_nodes
     for side in range(2):
         edge = packed.edges[i, side]
         if edge >= _NEGLIGIBLE:
-            a, b, c, d = _student_beyond(cells, nu, lattice, side, m, s)
-            total, by_m, by_s, by_nu = total + edge * a, by_m + edge * b, by_s + edge * c, by_nu + edge * d
+            sign = -1.0 if side == 0 else 1.0
+            r = start if side == 0 else start + (packed.n_nodes - 1) * packed.step * inverse
+            above, above_nu = _tail(cells, sign * r, nu)
+            f, _, _ = _look_up(cells, r, nu)
+            total += edge * above
+            by_m += edge * sign * f / s
+            by_s += edge * sign * f * r / s
+            by_nu += edge * above_nu
     return total, by_m, by_s, by_nu
-
-
-@njit(cache=True, nogil=True)
-def _student_beyond(cells, nu, lattice, side, m, s):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
-    """Return the integral of f((y - m) / s) / s beyond an end of the lattice, and its derivatives."""
-    y0, h, n = lattice
-    sign = -1.0 if side == 0 else 1.0
-    r = (y0 - m) / s if side == 0 else (y0 + (n - 1) * h - m) / s
-    above, above_nu = _tail(cells, sign * r, nu)
-    f, _, _ = _look_up(cells, r, nu)
-    return above, sign * f / s, sign * f * r / s, above_nu
 
 
 def ln_likelihoods(
@@ -314,7 +309,8 @@ def _normal_sum(packed, mean, scatter):  # type: ignore[no-untyped-def]  # pragm
     total = 0.0
     for i in range(len(mean)):
         value, a, b = _normal(packed, i, mean[i], scatter[i])
-        value = max(value, _TINY)
+        if value < _TINY:
+            value, a, b = _TINY, 0.0, 0.0
         total += math.log(value)
         by_mean[i], by_scatter[i] = a / value, b / value
     return total, by_mean, by_scatter
@@ -344,7 +340,11 @@ def _mixture_sum(packed, mean, scatter, fraction, shift, ratio):  # type: ignore
         for k in range(2):
             m, s = mean[i] + k * shift, scatter[i] * (ratio if k == 1 else 1.0)
             values[k], slopes[k, 0], slopes[k, 1] = _normal(packed, i, m, s)
-        value = max((1.0 - fraction) * values[0] + fraction * values[1], _TINY)
+        value = (1.0 - fraction) * values[0] + fraction * values[1]
+        if value < _TINY:
+            total += LN_FLOOR
+            by_mean[i], by_scatter[i] = 0.0, 0.0
+            continue
         total += math.log(value)
         one, other = (1.0 - fraction) / value, fraction / value
         by_mean[i] = one * slopes[0, 0] + other * slopes[1, 0]
@@ -353,23 +353,3 @@ def _mixture_sum(packed, mean, scatter, fraction, shift, ratio):  # type: ignore
         by_extra[1] += other * slopes[1, 0]
         by_extra[2] += other * slopes[1, 1] * scatter[i]
     return total, by_mean, by_scatter, by_extra
-
-
-@njit(cache=True, nogil=True)
-def student_columns(lattice, m, s, nu):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
-    """Return the weights of L on the lattice, (y, 4), and of its edge values, (2, 4).
-
-    They give the integral without its norm and its derivatives by m, s and nu, of haloes that share m and s;
-    then ln of the norm and its derivative by nu.
-    """
-    y0, h, n = lattice
-    kernel, tails = np.zeros((n, 4)), np.zeros((2, 4))
-    for k in range(n):
-        r, weight = (y0 + k * h - m) / s, h / s * (0.5 if k == 0 or k == n - 1 else 1.0)
-        f, d, g, _ = _density(r, nu)
-        kernel[k, 0], kernel[k, 1], kernel[k, 2] = weight * f, -weight * d / s, -weight * (d * r + f) / s
-        kernel[k, 3] = weight * g
-    cells = _student_table(nu)
-    for side in range(2):
-        tails[side] = _student_beyond(cells, nu, lattice, side, m, s)
-    return kernel, tails, _ln_norm(nu), _ln_norm_slope(nu)

@@ -67,7 +67,7 @@ def gather(fits: Fits, mass_definition: str | None = None, select: Select | None
     FitError
         Without usable halo, with a halo twice, or one that lacks the mass definition.
     """
-    opened = [_open(fit) for fit in fits]
+    opened = opened_fits(fits)
     if not opened:
         raise FitError("no halo fits were given; an ensemble needs at least one")
     seen: set[str] = set()
@@ -90,6 +90,11 @@ def gather(fits: Fits, mass_definition: str | None = None, select: Select | None
             )
     selected.sort(key=lambda fit: (fit.parent, fit.halo_id))
     return Members(selected, wanted, len(opened) - len(usable), len(usable) - len(selected))
+
+
+def opened_fits(fits: Fits) -> list[HaloFit]:
+    """Return fits with those read that are given as paths."""
+    return [_open(fit) for fit in fits]
 
 
 def _open(fit: HaloFit | Path | str) -> HaloFit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,13 @@ EXTRA_PRIORS: Mapping[str, dict[str, Range]] = {
     "normal": {},
     "student": {"student_nu": (2.0, 100.0)},
     "mixture": {"outlier_fraction": (0.0, 0.5), "outlier_shift": (-1.5, 1.5), "outlier_ratio": (1.0, 10.0)},
+}
+
+# a component that is narrower than the first would be the first, and not be resolved
+LIMITS: Mapping[str, Range] = {
+    "student_nu": (0.5, math.inf),
+    "outlier_fraction": (0.0, 1.0),
+    "outlier_ratio": (1.0, math.inf),
 }
 
 POSITIVE = ("scatter", "student_nu", "outlier_ratio")  # their priors are uniform in the logarithm

@@ -8,17 +8,19 @@ a stride's nodes of all haloes follow one another: four times as fast for 10,000
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clmassmod.core.likelihoods import LN_FLOOR
 from clmassmod.records import Array
 
 Counts = NDArray[np.int64]
 
 PER_WIDTH = 1.2  # nodes a standard deviation of a normal density that an integral needs
-_NEGLIGIBLE = 1e-14  # of a likelihood's maximum
+_NEGLIGIBLE = 10.0 * math.exp(LN_FLOOR)  # of a likelihood's maximum: a far halo's overlap is no larger
 _STRIDES = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32], dtype=np.int64)
 
 

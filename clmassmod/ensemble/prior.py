@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
-from clmassmod.ensemble.models import POSITIVE, Range
+from clmassmod.ensemble.models import LIMITS, POSITIVE, Range
 from clmassmod.errors import ConfigError
 from clmassmod.registry import suggest
 
@@ -15,7 +16,7 @@ def complete_prior(default: Mapping[str, Range], given: Mapping[str, Range] | No
     Raises
     ------
     ConfigError
-        For a parameter that the model has not, or a range that is empty or not positive where it must be.
+        For a parameter that the model has not, or a range that is empty or wider than the model allows.
     """
     prior = dict(default)
     for name, ends in (given or {}).items():
@@ -27,6 +28,11 @@ def complete_prior(default: Mapping[str, Range], given: Mapping[str, Range] | No
         if name in POSITIVE and not low > 0:
             raise ConfigError(
                 f"prior.{name}: the lower end {low:g} is not above 0; its prior is uniform in ln"
+            )
+        least, most = LIMITS.get(name, (-math.inf, math.inf))
+        if low < least or high > most:
+            raise ConfigError(
+                f"prior.{name}: {low:g} to {high:g} is not within {least:g} to {most:g}, the model's limits"
             )
         prior[name] = (low, high)
     return prior

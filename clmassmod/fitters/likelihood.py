@@ -292,7 +292,7 @@ class LensModel:
 
         data = self.prepare(profiles)
         mass = np.atleast_1d(np.asarray(mass_msun, dtype=float))
-        size = np.maximum(np.abs(mass), 1e6)  # zero is what the likelihood tends to
+        size = np.maximum(np.abs(mass), 1e6)  # zero is what the likelihood tends to without two-halo term
         found = ln_likelihoods(self, data, size, definition or self.primary)
         return np.where(mass > 0, found.positive, np.where(mass < 0, found.negative, found.zero))
 

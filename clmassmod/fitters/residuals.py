@@ -16,6 +16,7 @@ from clmassmod.records import Array
 
 MASS_UNIT_MSUN = 1e14
 _LEAST_MASS = 1e-6  # in that unit: where a mass changes sign, no profile is computed closer to zero
+_SMALL_MASS = 1e-2  # below it, derivatives are differences over as much
 _STARTS_MSUN = np.geomspace(2e13, 8e15, 12)  # and their negatives
 
 
@@ -92,6 +93,8 @@ class Residuals:
     def linearise(self, point: Array) -> tuple[Array, Array]:
         """Return residuals (row,) and their derivatives (row, parameter) at a point, by one-sided steps."""
         step = 1e-6 * np.maximum(np.abs(point), 0.1)
+        if abs(point[0]) < _SMALL_MASS:  # away from zero, where a two-halo term changes its sign
+            step[0] = math.copysign(_SMALL_MASS, point[0])
         step = np.where(point + step > self.high, -step, step)
         n = len(point)
         points = np.repeat(point[np.newaxis], n + 1, axis=0)

@@ -5,6 +5,7 @@ import pytest
 from scipy.special import logsumexp
 
 from clmassmod import bias
+from clmassmod.bias.comparison import compare
 from clmassmod.errors import ConfigError, FitError, TruthError
 from clmassmod.records import HaloFit
 
@@ -268,9 +269,18 @@ def test_unusable_fits_are_counted_and_left_out(population):
     made = population(n=30, seed=13)
     bad = replace(made.fits[0], status="unusable", reason="no galaxies", ln_like={})
     post = bias.fit([bad, *made.fits[1:]], made.truth)
-    assert (post.metadata["n_halos"], post.metadata["n_unusable"]) == (29, 1)
+    compared = compare([bad, *made.fits[1:]], made.truth)
+    for found in (post, compared.posteriors):
+        assert (found.metadata["n_halos"], found.metadata["n_unusable"]) == (29, 1)
+    assert len(compared.likelihoods) == 29
     with pytest.raises(FitError, match="no galaxies"):
         bias.fit([bad], made.truth)
+
+
+@pytest.mark.parametrize("z", [float("nan"), float("inf"), -1.5])
+def test_redshifts_are_numbers(z):
+    with pytest.raises(FitError, match="halo 'a': z is"):
+        HaloFit.from_likelihood("a", z, np.geomspace(1e13, 1e15, 10), np.zeros(10))
 
 
 def test_missing_truth_names_the_haloes(population):

@@ -9,9 +9,11 @@ from scipy.stats import t as student_t
 from clmassmod import bias, ensemble
 from clmassmod.core.likelihoods import LikelihoodTable
 from clmassmod.core.population import ln_population
+from clmassmod.core.zoom import Box, locate
 from clmassmod.ensemble import kernels
 from clmassmod.ensemble.density import Design, PopulationDensity
 from clmassmod.ensemble.models import EXTRA_PRIORS, parse
+from clmassmod.ensemble.nuts import _least_scatter
 from clmassmod.ensemble.packed import pack
 from clmassmod.errors import ConfigError
 from clmassmod.records import HaloFit
@@ -80,6 +82,41 @@ def test_compiled_density_is_that_of_the_grid(population, name):
             density(x)[0] - logistic - ln_population(table, b, s, value.get("student_nu"))[0, 0]
         )
     assert difference == pytest.approx([0, 0, 0], abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["constant", "student"])
+@pytest.mark.parametrize("shift", [1.0, 1.7, 2.6, 4.0])
+def test_far_haloes_count_as_on_the_grid(population, name, shift):
+    """No method drops a halo that the other one still feels: one outlier would dictate the scatter."""
+    made = population(n=20, noise=(0.1, 0.2), seed=6)
+    grid = made.fits[0].mass_msun
+    far = -0.5 * ((np.log(grid) - made.ln_true[0] - shift) / 0.1) ** 2
+    made.fits[0] = HaloFit.from_likelihood("h00000", 0.3, grid, far)
+    density = density_of(made, name)
+    x = density.start({"ln_bias": 0.0, "scatter": 0.15, "student_nu": 30.0})
+    value = density.expand(x)
+    logistic = np.sum(-np.abs(x) - 2 * np.log1p(np.exp(-np.abs(x))))
+    b, s = np.array([value["ln_bias"]]), np.array([value["scatter"]])
+    on_grid = ln_population(table_of(made), b, s, value.get("student_nu"))[0, 0]
+    assert density(x)[0] - logistic == pytest.approx(on_grid, abs=2e-3)
+
+
+def test_narrow_cores_are_resolved():
+    """A constant normal scatter is several times the core of heavy tails: the sampler must go below it."""
+    rng = np.random.default_rng(3)
+    grid = np.geomspace(1e12, 2e16, 400)
+    for name, deviates in (
+        ("student", 0.1 * rng.standard_t(2.0, 400)),
+        ("mixture", np.where(rng.random(400) < 0.15, 0.8, 0.1) * rng.normal(size=400)),
+    ):
+        centre = np.log(3e14) + deviates + 0.1 * rng.normal(size=400)
+        curves = [(grid, -0.5 * ((np.log(grid) - c) / 0.1) ** 2) for c in centre]
+        table = LikelihoodTable(curves, np.full(400, np.log(3e14)))
+        prior = {**PRIOR, **EXTRA_PRIORS[name]}
+        edges = Box(PRIOR["ln_bias"], (np.log(0.01), np.log(10.0)))
+        constant = locate(lambda x, y, t=table: ln_population(t, x, np.exp(y)), edges, (17, 17))
+        assert np.exp(constant.y[0]) > 0.15
+        assert _least_scatter(table, parse(name), prior, edges, constant) < 0.06
 
 
 def test_strides_give_the_integral_over_all_nodes(population):
@@ -256,6 +293,15 @@ def test_arviz_gets_all_draws(population):
         data = bias.fit(made.fits, made.truth, method=method).to_arviz()
         assert data.posterior["scatter"].shape == (4, 1000)
         assert data.posterior.attrs["model"] == "constant"
+
+
+@pytest.mark.parametrize(
+    ("name", "ends"),
+    [("outlier_fraction", (-1, 3)), ("outlier_ratio", (0.01, 1)), ("outlier_ratio", (0.5, 9))],
+)
+def test_priors_end_where_the_model_does(name, ends):
+    with pytest.raises(ConfigError, match=f"prior.{name}: .* is not within"):
+        bias.check("mixture", "nuts", {name: ends})
 
 
 def test_wrong_models_are_refused_before_any_halo_is_looked_at():

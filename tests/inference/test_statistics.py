@@ -17,6 +17,7 @@ from clmassmod.core.calibration import (
     pulls,
     rank_test,
 )
+from clmassmod.core.gridstats import cumulative, quantile
 from clmassmod.core.pullfits import fit_pulls
 from clmassmod.records import HaloFit
 
@@ -58,6 +59,13 @@ def test_tests_see_what_is_wrong_and_nothing_else():
     assert max(narrow.ks_p, narrow.anderson_p) < 1e-3
     assert goodness_normal(np.array([np.nan])).n == 0
     assert goodness_normal(np.append(good, [np.inf, np.nan])).n == 2000
+
+
+def test_quantiles_keep_off_a_gap_in_the_density():
+    x = np.linspace(0.0, 10.0, 1001)
+    density = ((x <= 1) | (x >= 9)).astype(float)
+    found = quantile(x, cumulative(x, density), np.array([0.25, 0.49, 0.51, 0.75]))
+    assert found == pytest.approx([0.5, 0.98, 9.02, 9.5], abs=0.02)
 
 
 def test_coverage_counts_what_equal_tailed_intervals_hold():

@@ -516,6 +516,20 @@ def test_missing_truths_are_named(fitted):
         massmod.compare({"halo_id": ["a"], "mass": [1e14]})
 
 
+def test_tables_of_truth_are_read_as_they_are_meant(fitted):
+    from astropy.table import Table
+
+    massmod, truth = fitted
+    table = Table({"halo_id": list(truth), "m200c": list(truth.values())}, masked=True)
+    table["m200c"].mask[2] = True
+    with pytest.raises(TruthError, match="no true mass for 1 of 6"):
+        massmod.compare(table)
+    table["m200c"].mask[2] = False
+    table["m200c"].unit = "Msun"
+    with pytest.raises(TruthError, match="'m200c' is in 'solMass', but the unit was given as 'Msun/h'"):
+        massmod.compare(table, unit="Msun/h")
+
+
 def test_reading_bins(fitted, info, tmp_path):
     massmod, _ = fitted
     profiles = massmod.read(tmp_path / "fits")
