@@ -24,8 +24,6 @@ from clmassmod.records import Array, HaloFit, ShearProfile
 
 Flags = NDArray[np.bool_]
 
-_UNDAMPED = 1e-2  # a damping that shortens a step by no more than this: a short step then is a minimum
-
 
 def fit(
     profiles: ShearProfile | Sequence[ShearProfile],
@@ -103,7 +101,7 @@ def _minimise(problem: Residuals, max_steps: int = 60, tolerance: float = 1e-3) 
         move[free] = -np.linalg.solve(matrix, gradient[free])
         trial = np.minimum(np.maximum(point + move, problem.low), problem.high)
         small = float(np.max(np.abs(trial - point)[free] * np.sqrt(scale))) < tolerance
-        if small and damping <= _UNDAMPED:  # the derivatives at its start are as good as those at its end
+        if small:  # the derivatives at its start are as good as those at its end
             point, converged = trial, True
             break
         new_residual, new_jacobian = problem.linearise(trial)
