@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
 
 from clmassmod import bias
 from clmassmod.bias.comparison import compare
+from clmassmod.core.likelihoods import LikelihoodTable
+from clmassmod.core.population import ln_grouped
 from clmassmod.errors import ConfigError, FitError, TruthError
 from clmassmod.records import HaloFit
 
@@ -192,6 +195,20 @@ def test_projections_share_a_random_effect(population):
                     )
                 )
     assert np.ptp(np.subtract(values, reference)) < 1e-3
+
+
+@pytest.mark.parametrize("offset", [0.3, 1.0, 1.6, 2.3])
+def test_far_parents_count_as_they_should(offset):
+    """Projections that lie together and far from all others: the normal distribution in closed form."""
+    grid, width, own, shared = np.geomspace(1e12, 2e16, 400), 0.1, 0.04, 0.196
+    centre = offset + np.array([-0.05, 0.0, 0.06])
+    curves = [(grid, -0.5 * ((np.log(grid / 2e14) - c) / width) ** 2) for c in centre]
+    table = LikelihoodTable(curves, np.full(3, np.log(2e14)))
+    found = ln_grouped(table, np.array([0]), np.array([0.0, 0.01]), own, shared)[0]
+    covariance = shared**2 * np.ones((3, 3)) + (own**2 + width**2) * np.eye(3)
+    norm = 3 * np.log(np.sqrt(2 * np.pi) * width) - sum(ln_like.max() for _, ln_like in curves)
+    exact = multivariate_normal(np.zeros(3), covariance).logpdf(centre) + norm
+    assert found == pytest.approx(exact, abs=1e-3)
 
 
 @pytest.mark.parametrize("noise", [(0.05, 0.1)])
