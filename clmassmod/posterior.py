@@ -38,12 +38,16 @@ class Marginal:
 
     def quantile(self, p: float) -> float:
         """Return the value below which the probability is ``p``."""
+        if not 0.0 <= p <= 1.0:
+            raise ValueError(f"{self.name}: probability {p:g} is not between 0 and 1")
         if self.x is None or self.density is None:
             return float(np.quantile(self.samples, p))
         return float(quantile(self.x, cumulative(self.x, self.density), p))
 
     def interval(self, p: float = 0.68) -> tuple[float, float]:
         """Return the equal-tailed interval that holds the probability ``p``."""
+        if not 0.0 <= p <= 1.0:
+            raise ValueError(f"{self.name}: probability {p:g} is not between 0 and 1; give 0.68 for 68 %")
         return self.quantile(0.5 - 0.5 * p), self.quantile(0.5 + 0.5 * p)
 
     @property

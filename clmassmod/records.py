@@ -7,6 +7,7 @@ redshift z_s sees ``beta_s`` times as much, beta_s = beta(z_s) / beta(infinity).
 
 from __future__ import annotations
 
+import copyreg
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,14 @@ Array = NDArray[np.float64]
 Observable = Literal["g_t", "delta_sigma", "kappa"]
 
 _EMPTY: Mapping[str, float] = MappingProxyType({})
+
+
+def _read_only(values: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(values)
+
+
+# records are handed to other processes, and Python itself pickles no read-only mapping
+copyreg.pickle(MappingProxyType, lambda mapping: (_read_only, (dict(mapping),)))
 
 
 @dataclass(frozen=True)
@@ -181,11 +190,11 @@ class HaloFit:
         """
         masses = np.asarray(mass_msun, dtype=np.float64)
         values = np.asarray(ln_like, dtype=np.float64)
-        _check_likelihood(halo_id, masses, values)
+        check_likelihood(halo_id, masses, values)
         if not (math.isfinite(z) and z > -1.0):
             raise FitError(f"likelihood of halo {halo_id!r}: z is {z}; give the redshift of the lens")
         positive = masses > 0
-        halo = HaloInfo(str(halo_id), float(z), parent or "")
+        halo = HaloInfo(str(halo_id), float(z), "" if parent is None else str(parent))
         return cls(halo, mass_definition, masses[positive], {mass_definition: values[positive]})
 
     @property
@@ -204,7 +213,7 @@ class HaloFit:
         return self.halo.parent
 
 
-def _check_likelihood(halo_id: str, mass_msun: Array, ln_like: Array) -> None:
+def check_likelihood(halo_id: str, mass_msun: Array, ln_like: Array) -> None:
     """Raise FitError unless a tabulated likelihood can be used."""
     where = f"likelihood of halo {halo_id!r}"
     if mass_msun.ndim != 1 or mass_msun.shape != ln_like.shape:

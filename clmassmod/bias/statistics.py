@@ -21,7 +21,7 @@ from clmassmod.core.gridstats import cumulative, normal_cdf, normal_pdf
 from clmassmod.core.likelihoods import LikelihoodTable
 from clmassmod.core.pullfits import DistributionFit, fit_pulls
 from clmassmod.ensemble.members import Fits, Members, gather
-from clmassmod.fitters.summary import MassPrior, check_prior
+from clmassmod.fitters.summary import MassPrior, check_prior, refined
 from clmassmod.posterior import Posterior
 from clmassmod.records import Array, HaloFit
 
@@ -179,9 +179,18 @@ def halo_pit(fits: list[HaloFit], true_msun: Array, mass_definition: str, prior:
     found = np.empty(len(fits))
     for i, (fit, truth) in enumerate(zip(fits, true_msun, strict=True)):
         ln_like = fit.ln_like[mass_definition]
-        x, at = (fit.mass_msun, truth) if prior == "flat" else (np.log(fit.mass_msun), math.log(truth))
+        mass, ln_like = _fine(fit.mass_msun, ln_like)
+        x, at = (mass, truth) if prior == "flat" else (np.log(mass), math.log(truth))
         found[i] = np.interp(at, x, cumulative(x, np.exp(ln_like - ln_like.max())))
     return found
+
+
+def _fine(mass_msun: Array, ln_like: Array) -> tuple[Array, Array]:
+    """Return a likelihood on a grid that resolves its peak, where it is equally spaced in ln M."""
+    steps = np.diff(np.log(mass_msun))
+    if np.ptp(steps) > 1e-6 * steps.mean():
+        return mass_msun, ln_like
+    return refined(mass_msun, ln_like)
 
 
 def population_pit(table: LikelihoodTable, ln_bias: float, scatter: float, rng: np.random.Generator) -> Array:

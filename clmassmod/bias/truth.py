@@ -128,7 +128,12 @@ def true_masses(
             f"{source} holds {stated} masses, but the fits are compared for {mass_definition}; "
             f"fit {stated} as well (more_mass_definitions), or give the truth's column for {mass_definition}"
         )
-    get = truth if callable(truth) else _lookup(truth)
+    if not (callable(truth) or isinstance(truth, Mapping)):
+        raise TruthError(
+            f"truth is a {type(truth).__name__}; give a mapping of halo id to Msun or a function, or use "
+            "clmassmod.bias.read_truth (files) or CLMassMod.compare (files and tables)"
+        )
+    get = _called(truth) if callable(truth) else _lookup(truth)
     masses = np.array([_number(get(fit)) for fit in fits])
     good = np.isfinite(masses) & (masses > 0)
     bad = [fit.halo_id for fit, ok, m in zip(fits, good, masses, strict=True) if not ok and not np.isnan(m)]
@@ -148,14 +153,28 @@ def true_masses(
     return np.where(good, masses, np.nan)
 
 
-def _lookup(truth: Mapping[str, float]) -> Callable[[HaloFit], float]:
+def _called(truth: Callable[[HaloFit], Any]) -> Callable[[HaloFit], Any]:
+    def get(fit: HaloFit) -> Any:
+        try:
+            return truth(fit)
+        except KeyError:
+            return np.nan
+
+    return get
+
+
+def _lookup(truth: Mapping[Any, Any]) -> Callable[[HaloFit], Any]:
+    by_id = truth if isinstance(truth, Truth) else {str(key): value for key, value in truth.items()}
+
     def get(fit: HaloFit) -> float:
-        return truth.get(fit.halo_id, np.nan)
+        return by_id.get(fit.halo_id, np.nan)
 
     return get
 
 
 def _number(value: Any) -> float:
+    if hasattr(value, "to_value"):  # a quantity of astropy
+        return float(value.to_value("Msun"))
     try:
         return float(value)
     except (TypeError, ValueError):

@@ -19,6 +19,7 @@ from clmassmod.records import Array
 from clmassmod.registry import suggest
 
 METHODS = ("grid", "nuts")
+_CUT = float(np.exp(-2.0))  # of a likelihood's maximum, at its largest mass
 _SPREAD = 1e-3  # of a regressor, below which a trend with it is left out
 
 
@@ -71,20 +72,21 @@ def infer(
         "left_out_trends": ", ".join(dropped),
         **metadata,
     }
+    open_ended = _open_ended(table)
     if method == "grid":
         rng = np.random.default_rng(seed)
         student = parsed.kernel == "student"
         marginals, grid = grid_posterior(table, members.group_starts, location, ranges, rng, student)
-        return Posterior(marginals, grid, warnings=edge_warnings(marginals, ranges, POSITIVE), metadata=notes)
+        touched = edge_warnings(marginals, ranges, POSITIVE)
+        return Posterior(marginals, grid, warnings=open_ended + touched, metadata=notes)
     from clmassmod.ensemble.nuts import CHAINS, nuts_posterior
 
     design = _design(location, kept, len(members.fits))
     marginals, diagnostics, problems = nuts_posterior(
         table, members.group_starts, design, parsed, ranges, seed
     )
-    warnings = tuple(f"the chains must not be used: {p}" for p in problems) + edge_warnings(
-        marginals, ranges, POSITIVE
-    )
+    unusable = tuple(f"the chains must not be used: {p}" for p in problems)
+    warnings = unusable + open_ended + edge_warnings(marginals, ranges, POSITIVE)
     return Posterior(
         marginals, None, n_chains=CHAINS, warnings=warnings, diagnostics=diagnostics, metadata=notes
     )
@@ -106,6 +108,17 @@ def check(
         raise ConfigError(f"model {model!r} has too many parameters for method 'grid'; use method 'nuts'")
     complete_prior(_of_model(default_prior, location, parsed, regressors if parsed.trend else []), prior)
     return parsed
+
+
+def _open_ended(table: LikelihoodTable) -> tuple[str, ...]:
+    """Return a sentence on likelihoods that are cut off by their largest mass."""
+    n = int((table.at_hi > _CUT).sum())
+    if n == 0:
+        return ()
+    return (
+        f"the likelihoods of {n} of {len(table)} haloes have not died away at their largest mass, "
+        "beyond which they count as constant; give larger masses",
+    )
 
 
 def _varying(regressors: Mapping[str, Array]) -> tuple[dict[str, Array], list[str]]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clmassmod.errors import FitError
-from clmassmod.records import Array, HaloFit
+from clmassmod.records import Array, HaloFit, check_likelihood
 
 Fits = Iterable[HaloFit | Path | str]
 Select = Callable[[HaloFit], bool]
@@ -88,8 +88,17 @@ def gather(fits: Fits, mass_definition: str | None = None, select: Select | None
                 f"halo {fit.halo_id!r} has no likelihood for mass definition {wanted!r} (it holds: {held}); "
                 "add it to the analysis' more_mass_definitions"
             )
+        _check(fit, wanted)
     selected.sort(key=lambda fit: (fit.parent, fit.halo_id))
     return Members(selected, wanted, len(opened) - len(usable), len(usable) - len(selected))
+
+
+def _check(fit: HaloFit, definition: str) -> None:
+    """Raise FitError for a likelihood that is none; nothing has checked what a user's fitter returns."""
+    mass, ln_like = fit.mass_msun, fit.ln_like[definition]
+    quickly = len(mass) == len(ln_like) > 3 and 0.0 < mass[0] < mass[-1] and np.isfinite(ln_like.max())
+    if not quickly:
+        check_likelihood(fit.halo_id, np.asarray(mass), np.asarray(ln_like))
 
 
 def opened_fits(fits: Fits) -> list[HaloFit]:

@@ -19,10 +19,17 @@ def complete_prior(default: Mapping[str, Range], given: Mapping[str, Range] | No
         For a parameter that the model has not, or a range that is empty or wider than the model allows.
     """
     prior = dict(default)
+    if not isinstance(given, Mapping | None):
+        raise ConfigError(f"prior: {given!r} is no mapping of parameters to (low, high)")
     for name, ends in (given or {}).items():
         if name not in prior:
             raise ConfigError(f"prior: no parameter {name!r}{suggest(name, list(prior))}")
-        low, high = float(ends[0]), float(ends[1])
+        try:
+            low, high = (float(end) for end in ends)
+        except (TypeError, ValueError):
+            raise ConfigError(f"prior.{name}: {ends!r} is no pair of numbers; give (low, high)") from None
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise ConfigError(f"prior.{name}: {low:g} to {high:g} has no end; a uniform prior needs both")
         if not low < high:
             raise ConfigError(f"prior.{name}: the lower end {low:g} is not below the upper end {high:g}")
         if name in POSITIVE and not low > 0:

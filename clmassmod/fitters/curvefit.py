@@ -19,7 +19,7 @@ from clmassmod.fitters.grid import MASS_GRID_MSUN
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.residuals import MASS_UNIT_MSUN, Residuals
 from clmassmod.fitters.result import best_model, describe, unusable
-from clmassmod.fitters.summary import MassPrior, check_prior, posterior_summary, significance
+from clmassmod.fitters.summary import MassPrior, check_prior, posterior_summary, refined, significance
 from clmassmod.records import Array, HaloFit, ShearProfile
 
 Flags = NDArray[np.bool_]
@@ -193,7 +193,7 @@ def _in_msun(covariance: Array) -> Array:
 def _posterior(ln_like: Array | None, prior: MassPrior) -> dict[str, float]:
     if ln_like is None:
         return {}
-    return posterior_summary(MASS_GRID_MSUN, ln_like, prior)
+    return posterior_summary(*refined(MASS_GRID_MSUN, ln_like), prior)
 
 
 def _normal_likelihoods(problem: Residuals, mass: float, error: float) -> dict[str, Array]:

@@ -16,6 +16,7 @@ Flags = NDArray[np.bool_]
 Covariance = Callable[[tuple[ShearProfile, ...], tuple[Flags, ...]], Array | None]
 """Covariance (bin, bin) of the used bins of all profiles of a halo."""
 
+OBSERVABLES = ("g_t", "delta_sigma", "kappa")
 MANY = 200  # bins: more are galaxies
 _GROUPS = 12
 
@@ -84,7 +85,7 @@ def as_profiles(profiles: ShearProfile | Sequence[ShearProfile]) -> tuple[ShearP
     Raises
     ------
     FitError
-        Without profile, or with profiles of several haloes.
+        Without profile, with profiles of several haloes or redshifts, or an unknown observable.
     """
     given = (profiles,) if isinstance(profiles, ShearProfile) else tuple(profiles)
     if not given:
@@ -94,7 +95,25 @@ def as_profiles(profiles: ShearProfile | Sequence[ShearProfile]) -> tuple[ShearP
         raise FitError(
             f"profiles of several haloes in one fit: {', '.join(sorted(ids))}; fit them one by one"
         )
+    redshifts = {profile.halo.z for profile in given}
+    if len(redshifts) > 1:
+        listed = ", ".join(f"{z:g}" for z in sorted(redshifts))
+        raise FitError(f"halo {given[0].halo.halo_id!r}: profiles have different lens redshifts, {listed}")
+    for profile in given:
+        _check_profile(profile)
     return given
+
+
+def _check_profile(profile: ShearProfile) -> None:
+    """Raise FitError for a profile that stands for nothing."""
+    where, z = f"halo {profile.halo.halo_id!r}", profile.halo.z
+    if profile.observable not in OBSERVABLES:
+        raise FitError(f"{where}: observable {profile.observable!r} is none of {', '.join(OBSERVABLES)}")
+    if not (math.isfinite(z) and z > 0.0):
+        raise FitError(f"{where}: lens redshift {z} is no positive number")
+    critical = profile.sigma_crit_inf_msun_mpc2
+    if profile.observable != "delta_sigma" and not (math.isfinite(critical) and critical > 0.0):
+        raise FitError(f"{where}: sigma_crit_inf_msun_mpc2 {critical} is no positive number")
 
 
 def usable_bins(profile: ShearProfile) -> NDArray[np.bool_]:
@@ -172,6 +191,8 @@ def _cut(profile: ShearProfile, matrix: Array, good: NDArray[np.bool_]) -> Array
     if matrix.shape != (n, n):
         raise FitError(f"{where} has shape {matrix.shape}, but the profile has {n} bins")
     cut = matrix[np.ix_(good, good)]
+    if not np.allclose(cut, cut.T, rtol=1e-6, atol=1e-9 * np.abs(cut).max(initial=0.0), equal_nan=True):
+        raise FitError(f"{where} is not symmetric; give the whole matrix, not one triangle")
     if not np.isfinite(cut).all():
         raise FitError(f"{where} is not finite in bins that are fitted")
     return np.asarray(cut)

@@ -7,8 +7,10 @@ at zero.
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -30,7 +32,7 @@ from clmassmod.fitters.memo import Memo
 from clmassmod.fitters.nuisance import NONE, NuisancePrior
 from clmassmod.fitters.nuisance import build as build_nuisance
 from clmassmod.records import Array, HaloEnvironment, ShearProfile
-from clmassmod.registry import PROFILES
+from clmassmod.registry import PROFILES, suggest
 from clmassmod.tables import Tables
 
 __all__ = ["MASS_GRID_MSUN", "NODES_MSUN", "LensModel", "select_bins", "to_mass_grid"]
@@ -105,11 +107,13 @@ class LensModel:
             For an unknown profile or mass definition, a wrong nuisance parameter, or noise that the
             tables do not hold.
         """
-        if not mass_definitions:
-            raise ConfigError("a lens model needs at least one mass definition")
+        if not mass_definitions or isinstance(mass_definitions, str):
+            raise ConfigError("mass_definitions: a lens model needs a list of at least one, such as ['200c']")
         for definition in mass_definitions:
             parse(definition)
         loaded = PROFILES.load(profile) if isinstance(profile, str) else profile
+        _check_parameters(loaded, profile, parameters or {})
+        _check_concentration(concentration, mass_definitions[0])
         described = {
             "profile": profile if isinstance(profile, str) else "user",
             "concentration": getattr(concentration, "__name__", concentration),
@@ -133,6 +137,11 @@ class LensModel:
             terms,
             {**described, **terms.description},
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs: all but what fits have left for one another."""
+        kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("memo", "_at_nodes")}
+        return {**kept, "memo": Memos(), "_at_nodes": []}
 
     def without_noise(self) -> LensModel:
         """Return the same model of data whose errors have all of the noise."""
@@ -255,9 +264,16 @@ class LensModel:
         z = environment.z
         density = threshold_density_msun_mpc3(self.primary, environment)
         parameters = self.profile_parameters(z)
-        found = self.profile.projected(
-            radius_mpc, mass_msun, concentration, density, environment, **parameters
-        )
+        try:
+            found = self.profile.projected(
+                radius_mpc, mass_msun, concentration, density, environment, **parameters
+            )
+        except TypeError as error:
+            if "keyword argument" not in str(error):
+                raise
+            raise ConfigError(
+                f"density profile {self.description.get('profile')!r} and parameters {parameters}: {error}"
+            ) from None
         amplitude = float(self.parameters.get("two_halo", 0.0))
         if amplitude:
             term = self.two_halo(radius_mpc, z, mass_msun)
@@ -299,3 +315,27 @@ class LensModel:
 
 PRIORS = {"flat": "flat in M", "log": "flat in ln M"}
 EFFECTS = ("two_halo", "offset_mpc", "offset_distribution")  # parameters of every profile
+
+
+def _check_parameters(profile: Profile, name: str | Profile, parameters: Mapping[str, Any]) -> None:
+    """Raise ConfigError for parameters that a profile does not take, where its signature says so."""
+    taken = inspect.signature(profile.projected).parameters
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in taken.values()):
+        return
+    known = [*list(taken)[5:], *EFFECTS]
+    for key in parameters:
+        if key not in known:
+            raise ConfigError(f"density profile {name!r} has no parameter {key!r}{suggest(key, known)}")
+
+
+def _check_concentration(relation: Relation, primary: str) -> None:
+    """Raise ConfigError for a constant that is none, and for a function of other mass definitions."""
+    definitions = getattr(relation, "definitions", None)
+    if definitions is not None and primary not in definitions:
+        raise ConfigError(
+            f"the concentration relation {getattr(relation, '__name__', relation)!r} is one of "
+            f"{', '.join(definitions)} masses, the model's primary definition is {primary}; "
+            "make one of them primary, or name the relation as path/to/file.py:function for the tables"
+        )
+    if isinstance(relation, int | float) and not 0.0 < relation < math.inf:
+        raise ConfigError(f"concentration {relation} is no positive number")

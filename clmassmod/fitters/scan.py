@@ -85,7 +85,11 @@ def _negative(found: Joint, top: float) -> Array | None:
 
 
 def _best(found: Joint, mass_msun: float) -> tuple[Array, float]:
-    """Return signal (bin,) and concentration at the best mass: means over the nuisance parameters there."""
+    """Return signal (bin,) and concentration at the best mass.
+
+    Means over concentration and offset there; the two-halo amplitude and the shear's calibration have their
+    priors' means, so that chi squared is a little above its least value.
+    """
     place, along = place_of(abs(mass_msun))
     ln_weight = found.at_nodes[0 if mass_msun >= 0 else 1, :, place] @ along
     weight = np.exp(ln_weight - ln_weight.max()).reshape(-1, len(found.ln_weight)).sum(axis=0)

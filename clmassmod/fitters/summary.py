@@ -8,12 +8,13 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from clmassmod.core.gridstats import summarise
+from clmassmod.core.gridstats import refine, summarise
 from clmassmod.core.likelihoods import LN_FLOOR, floored
 from clmassmod.errors import ConfigError
 from clmassmod.records import Array, HaloFit
 
 MassPrior = Literal["flat", "log"]
+_RESOLVED, _FINER = 8, 8  # nodes within one standard deviation of the peak; so many times more, where fewer
 _WITHIN = 0.5  # of the maximum of ln L: one standard deviation of a normal one
 _POSTERIOR = (
     "mass_mean_msun",
@@ -98,7 +99,7 @@ def maximum(
     Parameters
     ----------
     mass_msun : array (mass,)
-        Positive, equally spaced in the logarithm.
+        Positive, equally spaced in the logarithm about the maximum.
     ln_like_positive, ln_like_negative : array (mass,)
         At M and at -M; None where ``matters`` says that it does not matter.
     ln_like_zero : float
@@ -109,7 +110,8 @@ def maximum(
     best, top = _signed(mass_msun, peak - zero), float(values[peak])
     if abs(peak - zero) > 1 and 0 < peak < len(values) - 1:
         shift, top = _vertex(*values[peak - 1 : peak + 2].tolist())
-        step = math.log(mass_msun[1] / mass_msun[0])
+        i = abs(peak - zero) - 1
+        step = math.log(mass_msun[i] / mass_msun[i - 1])
         best *= math.exp(shift * step if best > 0 else -shift * step)
     low, high = (_crossing(mass_msun, values, zero, peak, way, top - _WITHIN) for way in (-1, 1))
     return Best(best, 0.5 * (high - low), top)
@@ -156,10 +158,35 @@ def _crossing(mass_msun: Array, values: Array, zero: int, peak: int, way: int, l
     return inner + share * (mass - inner)
 
 
+def refined(mass_msun: Array, ln_like: Array) -> tuple[Array, Array]:
+    """Return masses and ln L with more of them about a peak that the given ones hardly resolve.
+
+    Cubics in ln M between four nodes, as for ensembles; estimates draw straight lines from node to node.
+
+    Parameters
+    ----------
+    mass_msun : array (mass,)
+        Positive, equally spaced in the logarithm.
+    ln_like : array (mass,)
+    """
+    peak, n = int(ln_like.argmax()), len(ln_like)
+    inside = int(np.count_nonzero(ln_like > ln_like[peak] - _WITHIN))
+    if inside >= _RESOLVED or not np.isfinite(ln_like).all():
+        return mass_msun, ln_like
+    factor = _FINER * math.ceil(_RESOLVED / inside)
+    first, last = max(peak - 3 * _RESOLVED, 0), min(peak + 3 * _RESOLVED, n - 1)
+    fine = refine(ln_like[first : last + 1], factor)
+    ln_mass = np.linspace(math.log(mass_msun[first]), math.log(mass_msun[last]), len(fine))
+    masses = (mass_msun[:first], np.exp(ln_mass), mass_msun[last + 1 :])
+    return np.concatenate(masses), np.concatenate((ln_like[:first], fine, ln_like[last + 1 :]))
+
+
 def summarise_mass(
     mass_msun: Array, positive: Array, negative: Array | None, zero: float, prior: MassPrior
 ) -> dict[str, float]:
     """Return the estimates of a mass [Msun] from ln L at masses M and -M, (mass,), and at zero."""
+    if negative is None:  # detected well: the peak may be narrow
+        mass_msun, positive = refined(mass_msun, positive)
     best = maximum(mass_msun, positive, negative, zero)
     return {
         "mass_ml_msun": best.mass_msun,

@@ -242,6 +242,24 @@ def test_mean_under_a_prior_flat_in_ln_mass_does_not_depend_on_the_steps_of_the_
         assert mean == pytest.approx(first / weight, rel=1e-4)  # trapezoids in ln M of steps up to 0.025
 
 
+@pytest.mark.parametrize("error", [8e-3, 3e-3, 1.5e-3, 7e-4, 3e-4])
+def test_estimates_of_sharp_likelihoods(model, tables, error):
+    """At signal-to-noise ratios of 24 to 600, where the peak lies between nodes: against 4,001 masses."""
+    profile = noisy(model, tables, 8e14, error=error)
+    found = scan.fit(profile, model).summary
+    best, spread = found["mass_ml_msun"], found["mass_err_msun"]
+    mass = best + spread * np.linspace(-8.0, 8.0, 4001)
+    ln_like = model.ln_likelihood(profile, mass)
+    like = np.exp(ln_like - ln_like.max())
+    mean = like @ mass / like.sum()
+    sd = np.sqrt(like @ (mass - mean) ** 2 / like.sum())
+    inside = mass[ln_like > ln_like.max() - 0.5]
+    assert spread == pytest.approx(0.5 * (inside[-1] - inside[0]), rel=0.01)
+    assert found["mass_hdi68_hi_msun"] - found["mass_hdi68_lo_msun"] == pytest.approx(2 * sd, rel=0.01)
+    for name in ("mass_mean_msun", "mass_ml_msun"):
+        assert found[name] == pytest.approx(mean if "mean" in name else mass[ln_like.argmax()], abs=0.01 * sd)
+
+
 @pytest.mark.parametrize("significance", [0.08, 0.09096, 0.1344, 0.2, 1.0, 3.0])
 def test_highest_density_interval_of_a_plateau_holds_its_probability(significance):
     """Flat in ln M a faint halo has a plateau, through which the level moves the interval's end far."""

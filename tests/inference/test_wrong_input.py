@@ -1,0 +1,176 @@
+"""What users of the Python interface get wrong: one line that names it, never a wrong number."""
+
+import copy
+import pickle
+from dataclasses import replace
+
+import astropy.units as u
+import numpy as np
+import pytest
+from lenses import empty_profile, make_tables, model_signal
+
+from clmassmod import bias
+from clmassmod.errors import ConfigError, FitError, TruthError
+from clmassmod.fitters import scan
+from clmassmod.fitters.likelihood import LensModel
+from clmassmod.records import HaloFit
+
+GRID_MSUN = np.geomspace(1e13, 1e16, 200)
+NAN = float("nan")
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return make_tables()
+
+
+@pytest.fixture(scope="module")
+def model(tables):
+    return LensModel.build(tables, concentration="duffy08")
+
+
+@pytest.fixture(scope="module")
+def profile(tables, model):
+    empty = empty_profile(tables)
+    return replace(empty, value=model_signal(model, empty, 8e14))
+
+
+def halo(name, best=5e14, parent=None, grid=GRID_MSUN):
+    return HaloFit.from_likelihood(name, 0.3, grid, -0.5 * ((grid - best) / 1e14) ** 2, parent=parent)
+
+
+@pytest.fixture(scope="module")
+def fits():
+    rng = np.random.default_rng(1)
+    return [halo(f"h{i}", 5e14 * np.exp(0.2 * rng.normal())) for i in range(20)]
+
+
+def relation_of_500c(mass, z):
+    return 3.0 + 0.0 * mass
+
+
+relation_of_500c.definitions = ("500c",)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            {"concentration": relation_of_500c},
+            "is one of 500c masses, the model's primary definition is 200c",
+        ),
+        ({"parameters": {"offset_mcp": 0.3}}, "has no parameter 'offset_mcp'; did you mean 'offset_mpc'"),
+        ({"concentration": -1.0}, "concentration -1.0 is no positive number"),
+        ({"concentration": NAN}, "concentration nan is no positive number"),
+        ({"mass_definitions": "200c"}, "a list of at least one"),
+    ],
+)
+def test_wrong_models(tables, options, said):
+    with pytest.raises(ConfigError, match=said):
+        LensModel.build(tables, **{"concentration": 4.0, **options})
+
+
+def test_parameters_that_a_profile_refuses(tables, profile):
+    model = LensModel.build(tables, concentration=4.0, profile="einasto", parameters={"alfa": 0.2})
+    with pytest.raises(ConfigError, match=r"'einasto'.*'alfa'"):
+        scan.fit(profile, model)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"observable": "gamma"}, "observable 'gamma' is none of g_t"),
+        ({"sigma_crit_inf_msun_mpc2": 0.0}, "sigma_crit_inf_msun_mpc2 0.0"),
+        ({"sigma_crit_inf_msun_mpc2": NAN}, "sigma_crit_inf_msun_mpc2 nan"),
+        ({"covariance": np.triu(np.full((12, 12), 3e-4))}, "is not symmetric"),
+    ],
+)
+def test_wrong_profiles(model, profile, change, said):
+    with pytest.raises(FitError, match=f"halo 'h1'.*{said}"):
+        scan.fit(replace(profile, **change), model)
+
+
+def test_profiles_of_two_redshifts(tables, model, profile):
+    with pytest.raises(FitError, match=r"different lens redshifts, 0\.3, 0\.4"):
+        scan.fit([profile, empty_profile(tables, z=0.4)], model)
+
+
+def test_asymmetry_of_rounding_is_none(model, profile):
+    rng = np.random.default_rng(1)
+    draws = 0.01 * rng.normal(size=(50, 12))
+    covariance = np.cov(draws.T) * (1.0 + 1e-12 * rng.normal(size=(12, 12)))
+    assert scan.fit(replace(profile, covariance=covariance), model).status == "ok"
+
+
+@pytest.mark.parametrize("ends", [("a", "b"), 1, (0,), None, (-1, 0, 1), (-np.inf, 1)])
+def test_wrong_priors(fits, ends):
+    with pytest.raises(ConfigError, match=r"prior\.ln_bias"):
+        bias.fit(fits, dict.fromkeys((f.halo_id for f in fits), 5e14), prior={"ln_bias": ends})
+
+
+@pytest.mark.parametrize("prior", [("a",), "scatter"])
+def test_priors_that_are_no_mapping(fits, prior):
+    with pytest.raises(ConfigError, match="is no mapping"):
+        bias.fit(fits, dict.fromkeys((f.halo_id for f in fits), 5e14), prior=prior)
+
+
+@pytest.mark.parametrize("truth", ["truth.csv", None, [5e14]])
+def test_truth_that_is_none(fits, truth):
+    with pytest.raises(TruthError, match="give a mapping of halo id to Msun or a function"):
+        bias.fit(fits, truth)
+
+
+def test_truth_with_units_and_functions_that_know_some(fits):
+    plain = {f.halo_id: 5e14 for f in fits}
+    expected = bias.fit(fits, plain).ln_bias.mean
+    assert bias.fit(fits, {k: (v * u.Msun).to("kg") for k, v in plain.items()}).ln_bias.mean == pytest.approx(
+        expected
+    )
+    del plain["h3"]
+    found = bias.fit(fits, lambda fit: plain[fit.halo_id], allow_missing=True)
+    assert found.metadata["n_without_truth"] == 1
+
+
+def test_numbers_as_names_and_parents():
+    fits = [halo(i, parent=i // 2) for i in range(20)]
+    found = bias.fit(fits, dict.fromkeys(range(20), 5e14))
+    assert (found.metadata["n_halos"], found.metadata["n_parents"]) == (20, 10)
+
+
+def test_likelihoods_that_their_masses_cut_off_are_named(fits):
+    cut = [halo(f"c{i}", 1e15, grid=np.geomspace(1e13, 1e15, 100)) for i in range(4)]
+    truth = {f.halo_id: 5e14 for f in [*fits, *cut]}
+    found = bias.fit([*fits, *cut], truth)
+    assert any("the likelihoods of 4 of 24 haloes have not died away" in w for w in found.warnings)
+    assert not any("died away" in w for w in bias.fit(fits, truth).warnings)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"ln_like": {"200c": np.full(200, NAN)}}, r"ln_like\[0\] is nan"),
+        ({"mass_msun": GRID_MSUN[::-1]}, r"mass_msun\[1\] is not above"),
+        ({"mass_msun": GRID_MSUN[:-1]}, "two arrays of one length"),
+    ],
+)
+def test_likelihoods_of_user_fitters_are_checked(fits, change, said):
+    wrong = replace(fits[0], **change)
+    with pytest.raises(FitError, match=f"halo 'h0': .*{said}"):
+        bias.fit([wrong, *fits[1:]], {f.halo_id: 5e14 for f in fits})
+
+
+def test_intervals_are_of_probabilities(fits):
+    found = bias.fit(fits, {f.halo_id: 5e14 for f in fits})
+    for p in (68, 95, -0.1):
+        with pytest.raises(ValueError, match=r"ln_bias: probability .* is not between 0 and 1"):
+            found.ln_bias.interval(p)
+
+
+def test_records_and_models_go_to_other_processes(model, profile, fits):
+    fit = scan.fit(profile, model)
+    again = scan.fit(pickle.loads(pickle.dumps(profile)), pickle.loads(pickle.dumps(model)))
+    # arrays that come out of a pickle may lie differently in memory, which decides the last bits of sums
+    assert again.ln_like["200c"] == pytest.approx(fit.ln_like["200c"], abs=1e-9)
+    assert copy.deepcopy(fit).summary == fit.summary
+    found = bias.fit(fits, {f.halo_id: 5e14 for f in fits})
+    assert pickle.loads(pickle.dumps(found)).mean == found.mean
