@@ -150,7 +150,7 @@ class LensModel:
 
     def prepare(self, profiles: ShearProfile | Sequence[ShearProfile]) -> FitData:
         """Return the usable bins of profiles of one halo, with all of their noise."""
-        if self.noise is noises.NONE:
+        if self.noise == noises.NONE:
             return prepare(as_profiles(profiles))
         return prepare(self.noise.scaled(as_profiles(profiles)), partial(self.noise.covariance, self))
 
@@ -236,7 +236,7 @@ class LensModel:
     @property
     def is_nfw(self) -> bool:
         """Whether masses convert by the closed form of the NFW profile."""
-        return self.profile is nfw.PROFILE
+        return self.profile.projected is nfw.projected
 
     @property
     def takes_any_radius(self) -> bool:
