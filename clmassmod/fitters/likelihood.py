@@ -7,8 +7,6 @@ at zero.
 
 from __future__ import annotations
 
-import inspect
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -26,20 +24,19 @@ from clmassmod.core.projected import Projected, overdensity_radius_mpc
 from clmassmod.cosmology.model import critical_density_msun_mpc3, mean_density_msun_mpc3
 from clmassmod.errors import ConfigError
 from clmassmod.fitters import noise as noises
+from clmassmod.fitters.checks import EFFECTS, Relation, check_concentration, check_profile
 from clmassmod.fitters.data import FitData, as_profiles, prepare, select_bins
 from clmassmod.fitters.grid import MASS_GRID_MSUN, NODES_MSUN, to_mass_grid
 from clmassmod.fitters.memo import Memo
 from clmassmod.fitters.nuisance import NONE, NuisancePrior
 from clmassmod.fitters.nuisance import build as build_nuisance
 from clmassmod.records import Array, HaloEnvironment, ShearProfile
-from clmassmod.registry import PROFILES, suggest
+from clmassmod.registry import PROFILES
 from clmassmod.tables import Tables
 
 __all__ = ["MASS_GRID_MSUN", "NODES_MSUN", "LensModel", "select_bins", "to_mass_grid"]
 
 _CONVERSION_NODES_MSUN = np.geomspace(2e10, 9e16, 240)  # haloes of the stored masses in any usual definition
-
-Relation = str | float | Callable[[Array, float], ArrayLike]
 
 
 @dataclass(frozen=True)
@@ -112,8 +109,8 @@ class LensModel:
         for definition in mass_definitions:
             parse(definition)
         loaded = PROFILES.load(profile) if isinstance(profile, str) else profile
-        _check_parameters(loaded, profile, parameters or {})
-        _check_concentration(concentration, mass_definitions[0])
+        check_profile(loaded, profile, parameters or {})
+        check_concentration(concentration, mass_definitions[0])
         described = {
             "profile": profile if isinstance(profile, str) else "user",
             "concentration": getattr(concentration, "__name__", concentration),
@@ -314,28 +311,3 @@ class LensModel:
 
 
 PRIORS = {"flat": "flat in M", "log": "flat in ln M"}
-EFFECTS = ("two_halo", "offset_mpc", "offset_distribution")  # parameters of every profile
-
-
-def _check_parameters(profile: Profile, name: str | Profile, parameters: Mapping[str, Any]) -> None:
-    """Raise ConfigError for parameters that a profile does not take, where its signature says so."""
-    taken = inspect.signature(profile.projected).parameters
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in taken.values()):
-        return
-    known = [*list(taken)[5:], *EFFECTS]
-    for key in parameters:
-        if key not in known:
-            raise ConfigError(f"density profile {name!r} has no parameter {key!r}{suggest(key, known)}")
-
-
-def _check_concentration(relation: Relation, primary: str) -> None:
-    """Raise ConfigError for a constant that is none, and for a function of other mass definitions."""
-    definitions = getattr(relation, "definitions", None)
-    if definitions is not None and primary not in definitions:
-        raise ConfigError(
-            f"the concentration relation {getattr(relation, '__name__', relation)!r} is one of "
-            f"{', '.join(definitions)} masses, the model's primary definition is {primary}; "
-            "make one of them primary, or name the relation as path/to/file.py:function for the tables"
-        )
-    if isinstance(relation, int | float) and not 0.0 < relation < math.inf:
-        raise ConfigError(f"concentration {relation} is no positive number")

@@ -62,6 +62,7 @@ relation_of_500c.definitions = ("500c",)
         ({"parameters": {"offset_mcp": 0.3}}, "has no parameter 'offset_mcp'; did you mean 'offset_mpc'"),
         ({"concentration": -1.0}, "concentration -1.0 is no positive number"),
         ({"concentration": NAN}, "concentration nan is no positive number"),
+        ({"profile": relation_of_500c}, "or a clmassmod.core.profile.Profile, not a function"),
         ({"mass_definitions": "200c"}, "a list of at least one"),
     ],
 )

@@ -195,8 +195,8 @@ def _wrong_store(_old):
 
 
 def _wide(old):
-    def ln_likelihoods(kind, like, lattice, support, width, edges, mean, scatter, extra):
-        return old(kind, like, lattice, support, width, edges, mean, 1.3 * scatter, extra)
+    def ln_likelihoods(kernel, packed, mean, scatter, extra):
+        return old(kernel, packed, mean, 1.3 * scatter, extra)
 
     return ln_likelihoods
 
