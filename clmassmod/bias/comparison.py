@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from clmassmod.bias.fit import fit
-from clmassmod.bias.truth import Truth, filled, true_masses
+from clmassmod.bias.truth import Truth, filled, in_msun, true_masses
 from clmassmod.bias.truth import read_truth as read_truth_file
 from clmassmod.ensemble.members import Fits, gather, opened_fits
 from clmassmod.errors import TruthError
@@ -102,15 +102,15 @@ def compare(
         Naming the haloes that have no true mass.
     """
     opened = opened_fits(fits)
-    definition = mass_definition or gather(opened).mass_definition
+    members = gather(opened, mass_definition, options.get("select"))
+    definition = members.mass_definition
     given = _truth(truth, definition, halo_id, mass or f"m{definition}", unit, h)
     posterior = fit(opened, given, mass_definition=definition, **options)
     allow_missing = bool(options.get("allow_missing", False))
-    selected = gather(opened, definition, options.get("select")).fits
-    masses = true_masses(given, selected, definition, allow_missing)
+    masses = true_masses(given, members.fits, definition, allow_missing)
     likelihoods = {
         f.halo_id: HaloLikelihood(f.mass_msun / m, f.ln_like[definition], float(m))
-        for f, m in zip(selected, masses, strict=True)
+        for f, m in zip(members.fits, masses, strict=True)
         if np.isfinite(m)
     }
     samples = posterior.samples
@@ -125,11 +125,9 @@ def _truth(truth: Any, definition: str, halo_id: str, mass: str, unit: str, h: f
     if hasattr(truth, "colnames") or hasattr(truth, "columns") or _is_columns(truth, halo_id):
         return _from_table(truth, definition, halo_id, mass, unit, h)
     if isinstance(truth, Mapping):
-        return Truth(
-            {str(k): _in_msun(v) for k, v in truth.items()}, definition, "the mapping of true masses"
-        )
+        return Truth({str(k): in_msun(v) for k, v in truth.items()}, definition, "the mapping of true masses")
     if callable(truth):
-        return _function(truth)
+        return lambda halo: truth(HaloName.of(halo))
     raise TruthError(
         f"truth is a {type(truth).__name__}; give a mapping of halo id to Msun, a table, a file or a function"
     )
@@ -137,27 +135,6 @@ def _truth(truth: Any, definition: str, halo_id: str, mass: str, unit: str, h: f
 
 def _is_columns(truth: Any, halo_id: str) -> bool:
     return isinstance(truth, Mapping) and halo_id in truth and np.ndim(truth[halo_id]) == 1
-
-
-def _function(truth: Callable[[Any], Any]) -> Callable[[HaloFit], float]:
-    def get(halo: HaloFit) -> float:
-        try:
-            value = truth(HaloName.of(halo))
-        except KeyError:
-            return float("nan")
-        return _in_msun(value)
-
-    return get
-
-
-def _in_msun(value: Any) -> float:
-    """Return a mass as a number; quantities of astropy are converted."""
-    if hasattr(value, "to_value"):
-        return float(value.to_value("Msun"))
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return float("nan")
 
 
 def _from_table(table: Any, definition: str, halo_id: str, mass: str, unit: str, h: float | None) -> Truth:

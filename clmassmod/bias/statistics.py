@@ -179,18 +179,10 @@ def halo_pit(fits: list[HaloFit], true_msun: Array, mass_definition: str, prior:
     found = np.empty(len(fits))
     for i, (fit, truth) in enumerate(zip(fits, true_msun, strict=True)):
         ln_like = fit.ln_like[mass_definition]
-        mass, ln_like = _fine(fit.mass_msun, ln_like)
+        mass, ln_like = refined(fit.mass_msun, ln_like)
         x, at = (mass, truth) if prior == "flat" else (np.log(mass), math.log(truth))
         found[i] = np.interp(at, x, cumulative(x, np.exp(ln_like - ln_like.max())))
     return found
-
-
-def _fine(mass_msun: Array, ln_like: Array) -> tuple[Array, Array]:
-    """Return a likelihood on a grid that resolves its peak, where it is equally spaced in ln M."""
-    steps = np.diff(np.log(mass_msun))
-    if np.ptp(steps) > 1e-6 * steps.mean():
-        return mass_msun, ln_like
-    return refined(mass_msun, ln_like)
 
 
 def population_pit(table: LikelihoodTable, ln_bias: float, scatter: float, rng: np.random.Generator) -> Array:

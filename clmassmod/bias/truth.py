@@ -134,7 +134,7 @@ def true_masses(
             "clmassmod.bias.read_truth (files) or CLMassMod.compare (files and tables)"
         )
     get = _called(truth) if callable(truth) else _lookup(truth)
-    masses = np.array([_number(get(fit)) for fit in fits])
+    masses = np.array([in_msun(get(fit)) for fit in fits])
     good = np.isfinite(masses) & (masses > 0)
     bad = [fit.halo_id for fit, ok, m in zip(fits, good, masses, strict=True) if not ok and not np.isnan(m)]
     bad += [
@@ -172,8 +172,9 @@ def _lookup(truth: Mapping[Any, Any]) -> Callable[[HaloFit], Any]:
     return get
 
 
-def _number(value: Any) -> float:
-    if hasattr(value, "to_value"):  # a quantity of astropy
+def in_msun(value: Any) -> float:
+    """Return a mass as a number, NaN for what is none; quantities of astropy are converted."""
+    if hasattr(value, "to_value"):
         return float(value.to_value("Msun"))
     try:
         return float(value)

@@ -9,6 +9,8 @@ from typing import Any
 from clmassmod.core.projected import Projected
 from clmassmod.records import Array
 
+EFFECTS = ("two_halo", "offset_mpc", "offset_distribution")  # parameters of every profile
+
 
 @dataclass(frozen=True)
 class Profile:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from clmassmod.core.massdef import threshold_density_msun_mpc3
 from clmassmod.core.miscentring import miscentring
-from clmassmod.core.profile import Profile
+from clmassmod.core.profile import EFFECTS, Profile
 from clmassmod.core.projected import Projected
 from clmassmod.core.shear import reduced_shear
 from clmassmod.core.sources import SourceDistribution, beta_statistics
@@ -23,8 +23,6 @@ from clmassmod.cosmology.two_halo import two_halo
 from clmassmod.errors import ConfigError
 from clmassmod.records import Array
 from clmassmod.registry import PROFILES
-
-EFFECTS = ("two_halo", "offset_mpc", "offset_distribution")
 
 
 class Prediction(NamedTuple):

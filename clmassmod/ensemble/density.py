@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clmassmod.core.likelihoods import LikelihoodTable
-from clmassmod.ensemble.kernels import RESOLUTION, ln_likelihoods
+from clmassmod.ensemble.kernels import RESOLUTIONS, ln_likelihoods
 from clmassmod.ensemble.models import EXTRA_PRIORS, POSITIVE, Model
 from clmassmod.ensemble.packed import pack
 from clmassmod.ensemble.parents import Parents
@@ -81,7 +81,7 @@ class PopulationDensity:
     def _tabulate(self, table: LikelihoodTable, model: Model, least_scatter: float) -> None:
         # half of the least scatter where projections share a part of it
         finest = least_scatter * (0.5 if self._parents.n else 1.0)
-        resolution = RESOLUTION[model.kernel]
+        resolution = RESOLUTIONS[model.kernel]
         step = min(finest, float(table.width.min())) / resolution
         low, high = float(table.y_lo.min()), float(table.y_hi.max())
         y = np.linspace(low, high, int(np.ceil((high - low) / step)) + 1)

@@ -58,13 +58,7 @@ def grid_posterior(
     ConfigError
         For Student's t and projections together, which take the sampler.
     """
-    low, high = prior["scatter"]
-    edges = Box(prior[location], (float(np.log(low)), float(np.log(high))))
-
-    def independent(x: Array, y: Array) -> Array:
-        return ln_population(table, x, np.exp(y))
-
-    box = locate(independent, edges, SEARCH, first_look(table, edges))
+    edges, box = locate_normal(table, location, prior)
     cells: dict[str, float] = {}
     if student:
         if len(group_starts) < len(table):
@@ -75,7 +69,7 @@ def grid_posterior(
         axes = {location: found.x, "ln_scatter": found.y, "ln_student_nu": ln_nu}
         cells["ln_student_nu"] = width
     elif len(group_starts) == len(table):
-        found = evaluate(independent, box, FINE)
+        found = evaluate(_normal(table), box, FINE)
         axes = {location: found.x, "ln_scatter": found.y}
     else:
         box = locate(_grouped(table, group_starts, 3), edges, SEARCH_GROUPED, widened(box, 1.5, edges))
@@ -89,13 +83,20 @@ def grid_posterior(
     return marginals, grid
 
 
+def locate_normal(table: LikelihoodTable, location: str, prior: Mapping[str, Range]) -> tuple[Box, Box]:
+    """Return the prior's edges, and where a normal distribution of independent haloes has its posterior."""
+    low, high = prior["scatter"]
+    edges = Box(prior[location], (float(np.log(low)), float(np.log(high))))
+    return edges, locate(_normal(table), edges, SEARCH, _first_look(table, edges))
+
+
 def locate_student(table: LikelihoodTable, prior: Mapping[str, Range], edges: Box, box: Box) -> Box:
     """Return where Student's t has its posterior, from where the normal distribution has it."""
     ln_nu, _ = _nu_cells(prior["student_nu"])
     return locate(_student(table, ln_nu[::4]), edges, SEARCH, widened(box, 1.5, edges))
 
 
-def first_look(table: LikelihoodTable, edges: Box) -> Box:
+def _first_look(table: LikelihoodTable, edges: Box) -> Box:
     """Return where posteriors mostly are; the search moves on from there as it must."""
     middle = float(np.clip(np.median(table.peak), *edges.x))
     x = (max(middle - 0.4, edges.x[0]), min(middle + 0.4, edges.x[1]))
@@ -110,6 +111,11 @@ def _centres(n: int) -> Array:
 def _nu_cells(ends: Range) -> tuple[Array, float]:
     low, high = float(np.log(ends[0])), float(np.log(ends[1]))
     return low + (high - low) * _centres(N_NU), (high - low) / N_NU
+
+
+def _normal(table: LikelihoodTable) -> LnDensity:
+    """Return ln likelihood (x, y)."""
+    return lambda x, y: ln_population(table, x, np.exp(y))
 
 
 def _student(table: LikelihoodTable, ln_nu: Array) -> LnDensity:

@@ -21,13 +21,12 @@ import numpy as np
 from numba import njit
 
 from clmassmod.core.likelihoods import LN_FLOOR
-from clmassmod.ensemble.packed import PER_WIDTH, Packed
+from clmassmod.core.population import REACH, RESOLUTION, STUDENT_RESOLUTION
+from clmassmod.ensemble.packed import Packed
 from clmassmod.records import Array
 
-_PER_SCALE = 2.0  # nodes a scale of Student's t of nu = 2
-RESOLUTION = {"normal": PER_WIDTH, "mixture": PER_WIDTH, "student": _PER_SCALE}
+RESOLUTIONS = {"normal": RESOLUTION, "mixture": RESOLUTION, "student": STUDENT_RESOLUTION}
 
-_REACH = math.sqrt(-2.0 * LN_FLOOR)  # sigmas to which a normal kernel is followed, as on the grid
 _ANYWHERE = 1e6
 _TINY = math.exp(LN_FLOOR)  # that a halo's likelihood counts as at least
 
@@ -49,7 +48,7 @@ def _window(packed, i, s, low, high):  # type: ignore[no-untyped-def]  # pragma:
     """
     h = packed.step
     level = len(packed.strides) - 1
-    allowed = min(s, packed.width[i]) / (PER_WIDTH * h)
+    allowed = min(s, packed.width[i]) / (RESOLUTION * h)
     if _reaches_end(packed, i, low, high):
         level = 0
     while level > 0 and packed.strides[level] > allowed:
@@ -107,7 +106,7 @@ def _moments(like, k, nodes, r, step):  # type: ignore[no-untyped-def]  # pragma
 def _normal(packed, i, m, s):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
     """Return L of a halo and its derivatives by m and s for a normal kernel."""
     y0, h, n = packed.first_y, packed.step, packed.n_nodes
-    stride, first, nodes, place = _window(packed, i, s, m - _REACH * s, m + _REACH * s)
+    stride, first, nodes, place = _window(packed, i, s, m - REACH * s, m + REACH * s)
     total, by_m, by_s = 0.0, 0.0, 0.0
     norm = 1.0 / (s * math.sqrt(2.0 * math.pi))
     step = stride * h
@@ -119,7 +118,7 @@ def _normal(packed, i, m, s):  # type: ignore[no-untyped-def]  # pragma: no cove
         # beyond an end of the lattice L is its edge value; the node there counts by half
         sign, node = (-1.0, 0) if side == 0 else (1.0, n - 1)
         r = (y0 + node * h - m) / s
-        if sign * r < _REACH:
+        if sign * r < REACH:
             edge = packed.edges[i, side]
             peak = norm * math.exp(-0.5 * r * r)
             there = nodes > 0 and (first == 0 if side == 0 else stride * (first + nodes - 1) == node)
@@ -245,7 +244,7 @@ def _ln_norm_slope(nu):  # type: ignore[no-untyped-def]  # pragma: no cover  com
 def _student(cells, nu, packed, i, m, s):  # type: ignore[no-untyped-def]  # pragma: no cover  compiled
     """Return the integral of L(y) f((y - m) / s) / s of a halo and its derivatives by m, s and nu."""
     # f has poles at r = +- i sqrt(nu): sums in steps h of r err by some exp(-2 pi sqrt(nu) / h), below 1e-5
-    as_wide = s * min(PER_WIDTH / (_PER_SCALE * math.sqrt(2.0 / nu)), 1.0)
+    as_wide = s * min(RESOLUTION / (STUDENT_RESOLUTION * math.sqrt(2.0 / nu)), 1.0)
     stride, first, nodes, place = _window(packed, i, as_wide, -_ANYWHERE, _ANYWHERE)
     step = stride * packed.step
     total, by_m, by_s, by_nu = 0.0, 0.0, 0.0, 0.0

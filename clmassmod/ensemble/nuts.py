@@ -8,14 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clmassmod.core.likelihoods import LikelihoodTable
-from clmassmod.core.population import ln_population
-from clmassmod.core.zoom import Box, locate
+from clmassmod.core.zoom import Box
 from clmassmod.ensemble.density import Design, PopulationDensity
-from clmassmod.ensemble.grid import SEARCH, first_look, locate_student
+from clmassmod.ensemble.grid import locate_normal, locate_student
 from clmassmod.ensemble.models import Model
 from clmassmod.fitters.sampler import sample
 from clmassmod.posterior import Marginal, stack_draws
-from clmassmod.records import Array
 
 Range = tuple[float, float]
 
@@ -46,12 +44,7 @@ def nuts_posterior(
     seed : int
     """
     location = design.mean_names[0]
-    edges = Box(prior[location], (float(np.log(prior["scatter"][0])), float(np.log(prior["scatter"][1]))))
-
-    def constant(x: Array, y: Array) -> Array:
-        return ln_population(table, x, np.exp(y))
-
-    box = locate(constant, edges, SEARCH, first_look(table, edges))
+    edges, box = locate_normal(table, location, prior)
     least = max(prior["scatter"][0], _least_scatter(table, model, prior, edges, box))
     density = PopulationDensity(table, design, model, prior, group_starts, least)
     start = {location: 0.5 * sum(box.x), "scatter": float(np.exp(0.3 * box.y[0] + 0.7 * box.y[1]))}

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clmassmod.core.likelihoods import LN_FLOOR
+from clmassmod.core.population import RESOLUTION
 from clmassmod.records import Array
 
 Counts = NDArray[np.int64]
 
-PER_WIDTH = 1.2  # nodes a standard deviation of a normal density that an integral needs
 _NEGLIGIBLE = 10.0 * math.exp(LN_FLOOR)  # of a likelihood's maximum: a far halo's overlap is no larger
 _STRIDES = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32], dtype=np.int64)
 
@@ -52,7 +52,7 @@ def pack(first_y: float, step: float, like: Array, width: Array, edges: Array) -
     n_halos, n_nodes = like.shape
     there = like > _NEGLIGIBLE
     low, high = np.argmax(there, axis=1), n_nodes - 1 - np.argmax(there[:, ::-1], axis=1)
-    widest = width / (PER_WIDTH * step)  # strides beyond resolve no likelihood
+    widest = width / (RESOLUTION * step)  # strides beyond resolve no likelihood
     strides = _STRIDES[: max(int(np.searchsorted(_STRIDES, widest.max(), side="right")), 1)]
     place = np.zeros((len(strides), n_halos, 3), dtype=np.int64)
     values, end = [], 0

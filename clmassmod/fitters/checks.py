@@ -9,14 +9,12 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from clmassmod.core.profile import Profile
+from clmassmod.core.profile import EFFECTS, Profile
 from clmassmod.errors import ConfigError
 from clmassmod.records import Array
 from clmassmod.registry import suggest
 
 Relation = str | float | Callable[[Array, float], ArrayLike]
-
-EFFECTS = ("two_halo", "offset_mpc", "offset_distribution")  # parameters of every profile
 
 
 def check_profile(profile: Any, name: Any, parameters: Mapping[str, Any]) -> None:

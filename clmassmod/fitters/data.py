@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clmassmod.errors import FitError
-from clmassmod.records import Array, ShearProfile
+from clmassmod.records import Array, Observable, ShearProfile
 
 Flags = NDArray[np.bool_]
 Covariance = Callable[[tuple[ShearProfile, ...], tuple[Flags, ...]], Array | None]
 """Covariance (bin, bin) of the used bins of all profiles of a halo."""
 
-OBSERVABLES = ("g_t", "delta_sigma", "kappa")
+OBSERVABLES = get_args(Observable)
 MANY = 200  # bins: more are galaxies
 _GROUPS = 12
 

@@ -19,12 +19,12 @@ from numpy.typing import ArrayLike
 from clmassmod.core import nfw
 from clmassmod.core.massdef import convert_nfw, parse, solve_overdensity_radius, threshold_density_msun_mpc3
 from clmassmod.core.miscentring import Miscentring, miscentring
-from clmassmod.core.profile import Profile
+from clmassmod.core.profile import EFFECTS, Profile
 from clmassmod.core.projected import Projected, overdensity_radius_mpc
 from clmassmod.cosmology.model import critical_density_msun_mpc3, mean_density_msun_mpc3
 from clmassmod.errors import ConfigError
 from clmassmod.fitters import noise as noises
-from clmassmod.fitters.checks import EFFECTS, Relation, check_concentration, check_profile
+from clmassmod.fitters.checks import Relation, check_concentration, check_profile
 from clmassmod.fitters.data import FitData, as_profiles, prepare, select_bins
 from clmassmod.fitters.grid import MASS_GRID_MSUN, NODES_MSUN, to_mass_grid
 from clmassmod.fitters.memo import Memo

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from clmassmod.core.gridstats import refine, summarise
-from clmassmod.core.likelihoods import LN_FLOOR, floored
+from clmassmod.core.likelihoods import floored
 from clmassmod.errors import ConfigError
 from clmassmod.records import Array, HaloFit
 
@@ -53,7 +53,7 @@ def posterior_summary(mass_msun: Array, ln_like: Array, prior: MassPrior) -> dic
     ln_like : array (mass,)
     prior : {"flat", "log"}
     """
-    like = np.exp(np.maximum(ln_like - ln_like.max(), LN_FLOOR))
+    like = np.exp(floored(ln_like))
     values: tuple[float, ...]
     if prior == "flat":
         found = summarise(mass_msun, like)
@@ -162,16 +162,20 @@ def refined(mass_msun: Array, ln_like: Array) -> tuple[Array, Array]:
     """Return masses and ln L with more of them about a peak that the given ones hardly resolve.
 
     Cubics in ln M between four nodes, as for ensembles; estimates draw straight lines from node to node.
+    Masses that are not equally spaced in the logarithm stay as they are.
 
     Parameters
     ----------
     mass_msun : array (mass,)
-        Positive, equally spaced in the logarithm.
+        Positive.
     ln_like : array (mass,)
     """
     peak, n = int(ln_like.argmax()), len(ln_like)
     inside = int(np.count_nonzero(ln_like > ln_like[peak] - _WITHIN))
     if inside >= _RESOLVED or not np.isfinite(ln_like).all():
+        return mass_msun, ln_like
+    steps = np.diff(np.log(mass_msun))
+    if np.ptp(steps) > 1e-6 * steps.mean():
         return mass_msun, ln_like
     factor = _FINER * math.ceil(_RESOLVED / inside)
     first, last = max(peak - 3 * _RESOLVED, 0), min(peak + 3 * _RESOLVED, n - 1)

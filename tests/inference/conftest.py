@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from lenses import make_tables
 
+from clmassmod.fitters.likelihood import LensModel
 from clmassmod.records import HaloFit
 
 LN_093 = float(np.log(0.93))
@@ -50,6 +52,16 @@ def make_population(
     ]
     truth = {fit.halo_id: float(np.exp(m)) for fit, m in zip(fits, ln_true, strict=True)}
     return Population(fits, truth, ln_true, centre - ln_true, width, parent)
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return make_tables()
+
+
+@pytest.fixture(scope="module")
+def model(tables):
+    return LensModel.build(tables, concentration="duffy08")
 
 
 @pytest.fixture(scope="session")

@@ -35,11 +35,6 @@ EXACT = MapPixels(noise=0.05, beta_s=0.6, noisy=True)
 
 
 @pytest.fixture(scope="module")
-def tables():
-    return make_tables()
-
-
-@pytest.fixture(scope="module")
 def model(tables):
     return LensModel.build(tables, concentration=C)
 

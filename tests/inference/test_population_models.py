@@ -9,9 +9,9 @@ from scipy.stats import t as student_t
 from clmassmod import bias, ensemble
 from clmassmod.core.likelihoods import LikelihoodTable
 from clmassmod.core.population import ln_population
-from clmassmod.core.zoom import Box, locate
 from clmassmod.ensemble import kernels
 from clmassmod.ensemble.density import Design, PopulationDensity
+from clmassmod.ensemble.grid import locate_normal
 from clmassmod.ensemble.models import EXTRA_PRIORS, parse
 from clmassmod.ensemble.nuts import _least_scatter
 from clmassmod.ensemble.packed import pack
@@ -113,8 +113,7 @@ def test_narrow_cores_are_resolved():
         curves = [(grid, -0.5 * ((np.log(grid) - c) / 0.1) ** 2) for c in centre]
         table = LikelihoodTable(curves, np.full(400, np.log(3e14)))
         prior = {**PRIOR, **EXTRA_PRIORS[name]}
-        edges = Box(PRIOR["ln_bias"], (np.log(0.01), np.log(10.0)))
-        constant = locate(lambda x, y, t=table: ln_population(t, x, np.exp(y)), edges, (17, 17))
+        edges, constant = locate_normal(table, "ln_bias", prior)
         assert np.exp(constant.y[0]) > 0.15
         assert _least_scatter(table, parse(name), prior, edges, constant) < 0.06
 

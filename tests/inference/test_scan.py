@@ -22,11 +22,6 @@ from clmassmod.fitters.summary import chi2_probability, posterior_summary
 
 
 @pytest.fixture(scope="module")
-def tables():
-    return make_tables()
-
-
-@pytest.fixture(scope="module")
 def model(tables):
     return LensModel.build(tables, concentration="duffy08", mass_definitions=("200c", "500c"))
 

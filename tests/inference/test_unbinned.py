@@ -29,16 +29,6 @@ UNBINNED = RadialBins(spacing="unbinned")
 NOISE = 0.25
 
 
-@pytest.fixture(scope="module")
-def tables():
-    return make_tables()
-
-
-@pytest.fixture(scope="module")
-def model(tables):
-    return LensModel.build(tables, concentration="duffy08")
-
-
 def galaxies(tables, model, mass, n, rng, noise=NOISE, **changes):
     """Return n galaxies of many redshifts and weights behind a halo, a tenth of them in front of it."""
     empty = empty_profile(tables)

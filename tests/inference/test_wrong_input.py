@@ -7,7 +7,7 @@ from dataclasses import replace
 import astropy.units as u
 import numpy as np
 import pytest
-from lenses import empty_profile, make_tables, model_signal
+from lenses import empty_profile, model_signal
 
 from clmassmod import bias
 from clmassmod.errors import ConfigError, FitError, TruthError
@@ -17,16 +17,6 @@ from clmassmod.records import HaloFit
 
 GRID_MSUN = np.geomspace(1e13, 1e16, 200)
 NAN = float("nan")
-
-
-@pytest.fixture(scope="module")
-def tables():
-    return make_tables()
-
-
-@pytest.fixture(scope="module")
-def model(tables):
-    return LensModel.build(tables, concentration="duffy08")
 
 
 @pytest.fixture(scope="module")
