@@ -14,14 +14,32 @@ Array = NDArray[np.float64]
 
 _SQRT_2PI = float(np.sqrt(2.0 * np.pi))
 _SLOPE = 0.484  # of the probability within t standard deviations of a normal density, at t = 1
+_TOLERANCE = 3e-4  # of the probability of an interval
 _SECANTS = 12  # after so many steps of a search the bracket is halved
 
 
+class Axis:
+    """Nodes (n,) of tabulated densities, and what sums over them need: made once where many share them.
+
+    Parameters
+    ----------
+    nodes : array (n,)
+        Increasing, in any steps.
+    """
+
+    def __init__(self, nodes: Array) -> None:
+        self.nodes, self.listed = nodes, nodes.tolist()
+        self.step = nodes[1:] - nodes[:-1]
+        self.weight = np.zeros(len(nodes))  # of the trapezoid rule, twice
+        self.weight[1:] += self.step
+        self.weight[:-1] += self.step
+        self.moment = self.weight * nodes
+
+
 class DensitySummary(NamedTuple):
-    """Moments and quantiles of a one-dimensional density."""
+    """Mean, quantiles and mode of a one-dimensional density."""
 
     mean: float
-    sd: float
     median: float
     mode: float
     hdi_lo: float
@@ -98,10 +116,10 @@ def quantile(x: Array, cdf: Array, p: float | Array) -> Array:
     return np.asarray(np.interp(p, cdf[kept], x[kept]))
 
 
-def summarise(x: Array, density: Array, probability: float = 0.6827) -> DensitySummary:
-    """Summarise a density (n,) on an increasing grid (n,), which need not be normalised.
+def summarise(axis: Axis, density: Array, probability: float = 0.6827) -> DensitySummary:
+    """Summarise a density (n,) on an increasing grid, which need not be normalised.
 
-    Moments by the trapezoid rule, quantiles on straight lines between the nodes' cumulative sums, the mode
+    The mean by the trapezoid rule, quantiles on straight lines between the nodes' cumulative sums, the mode
     from a parabola through the highest node. The highest-density interval lies between the outermost points
     where the density has one level, such that the range between them holds ``probability`` (to 3e-4). For a
     density of one peak that is the shortest interval with this probability. With several peaks it spans the
@@ -110,34 +128,32 @@ def summarise(x: Array, density: Array, probability: float = 0.6827) -> DensityS
 
     Parameters
     ----------
-    x : array (n,)
-        Increasing, in any steps.
+    axis : Axis
     density : array (n,)
         Not negative, and not zero everywhere.
     probability : float
         Of the highest-density interval; 0.6827 is that within one standard deviation of a normal density.
     """
-    step = x[1:] - x[:-1]
-    cdf = np.zeros_like(x)
-    np.cumsum((density[1:] + density[:-1]) * step, out=cdf[1:])
-    total = float(cdf[-1])
-    cdf *= 1.0 / total
-    share = density.copy()
-    share[1:-1] *= x[2:] - x[:-2]  # weights of the trapezoid rule, twice
-    share[0] *= step[0]
-    share[-1] *= step[-1]
-    mean = float(share @ x) / total
-    deviation = x - mean
-    deviation *= deviation
-    sd = math.sqrt(float(share @ deviation) / total)
+    sums = density[1:] + density[:-1]
+    sums *= axis.step
+    sums = sums.cumsum()  # twice the integral from the first node to all others
+    total = float(sums[-1])
     peak = int(density.argmax())
     # what is below exp(-18) of the peak, outside of all that is above, concerns neither quantiles nor levels
     high = density >= 1e-8 * density[peak]
-    first, last = int(high.argmax()), len(x) - 1 - int(high[::-1].argmax())
-    kept = slice(max(first - 1, 0), last + 2)
-    nodes, shares = x[kept].tolist(), cdf[kept].tolist()
-    lo, hi = _highest(nodes, density[kept], shares, peak - kept.start, probability)
-    return DensitySummary(mean, sd, _at(_place(0.5, shares), nodes), _vertex(x, density, peak), lo, hi)
+    first = max(int(high.argmax()) - 1, 0)
+    stop = len(density) - max(int(high[::-1].argmax()) - 1, 0)
+    nodes, inside = axis.listed[first:stop], sums[max(first - 1, 0) : stop - 1].tolist()
+    cdf = inside if first else [0.0, *inside]
+    median = _at(_place(0.5 * total, cdf), nodes)
+    lo, hi = _highest(density[first:stop], cdf, peak - first, probability, total)
+    return DensitySummary(
+        float(density @ axis.moment) / total,
+        median,
+        _vertex(axis.listed, density, peak),
+        _at(lo, nodes),
+        _at(hi, nodes),
+    )
 
 
 def _place(level: float, rising: Sequence[float]) -> float:
@@ -156,29 +172,29 @@ def _at(place: float, values: Sequence[float]) -> float:
 
 
 def _highest(
-    nodes: list[float], density: Array, cdf: list[float], peak: int, probability: float
+    density: Array, cdf: list[float], peak: int, probability: float, total: float
 ) -> tuple[float, float]:
-    """Find the level above which the density holds the probability: a secant search in its sigmas.
+    """Return the places, in nodes, of the level above which the density holds a share of the total.
 
-    Levels are peak density * exp(-t^2 / 2), so that t is 1 at once for a normal density. Where the secants do
-    not get there the bracket is halved.
+    A secant search in the level's sigmas: levels are peak density * exp(-t^2 / 2), so that t is 1 at once for
+    a normal density. Where the secants do not get there the bracket is halved.
     """
     # the outermost crossing of a level on either side of the peak: of the running maximum from outside
     rising = np.maximum.accumulate(density[: peak + 1]).tolist()
     falling = np.maximum.accumulate(density[slice(None, peak - 1 if peak else None, -1)]).tolist()
-    top, end = rising[-1], len(nodes) - 1
+    top, end = rising[-1], len(cdf) - 1
 
     def held(t: float) -> tuple[float, float, float]:
         level = top * math.exp(-0.5 * t * t)
         lo, hi = _place(level, rising), end - _place(level, falling)
-        return _at(hi, cdf) - _at(lo, cdf) - probability, lo, hi
+        return (_at(hi, cdf) - _at(lo, cdf)) / total - probability, lo, hi
 
     low, high, t, slope = 0.0, 6.0, 1.0, _SLOPE
     last = None
     for step in range(60):
         excess, lo, hi = held(t)
-        if abs(excess) < 3e-4:
-            return _at(lo, nodes), _at(hi, nodes)
+        if abs(excess) < _TOLERANCE:
+            return lo, hi
         low, high = (t, high) if excess < 0 else (low, t)
         if last is not None:
             slope = (excess - last[1]) / (t - last[0])
@@ -188,15 +204,14 @@ def _highest(
         t = guess if low < guess < high else 0.5 * (low + high)
         if not low < t < high:
             break
-    _, lo, hi = held(high)
-    return _at(lo, nodes), _at(hi, nodes)
+    return held(high)[1:]
 
 
-def _vertex(x: Array, density: Array, peak: int) -> float:
+def _vertex(x: list[float], density: Array, peak: int) -> float:
     """Return the top of the parabola through the highest node and its neighbours."""
     if peak in (0, len(x) - 1):
-        return float(x[peak])
-    x0, x1, x2 = (float(v) for v in x[peak - 1 : peak + 2])
+        return x[peak]
+    x0, x1, x2 = x[peak - 1 : peak + 2]
     f0, f1, f2 = (float(v) for v in density[peak - 1 : peak + 2])
     left, right = (f1 - f0) / (x1 - x0), (f2 - f1) / (x2 - x1)
     curvature = (right - left) / (x2 - x0)

@@ -22,16 +22,11 @@ _LATTICES = 16
 LN_FLOOR = -80.0
 
 
-def floored(ln_like: Array) -> Array:
-    """Return ln L - max ln L (..., mass), not below the floor; -inf becomes the floor.
-
-    At least one value must be finite, which ``HaloFit.from_likelihood`` sees to.
-    """
-    return _floor(np.array(ln_like, dtype=float))
-
-
 def _floor(ln_like: Array) -> Array:
-    """Do so in place, for the likelihoods of many haloes are large."""
+    """Return ln L - max ln L (halo, mass), not below the floor; in place, for those of many haloes are large.
+
+    At least one value of each must be finite, which ``HaloFit.from_likelihood`` sees to.
+    """
     with np.errstate(invalid="ignore"):
         ln_like -= np.max(ln_like, axis=-1, keepdims=True)
         return np.maximum(ln_like, LN_FLOOR, out=ln_like)

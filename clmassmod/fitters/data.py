@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import get_args
 
 import numpy as np
@@ -52,12 +53,18 @@ class FitData:
 
         Of many galaxies that are not binned, of means of neighbours: noise would hide the signal of each.
         """
-        values = self.whiten(self.value)
-        if self.n_bins > MANY and self.whitening is None:
-            weight, start = 1.0 / self.error, groups(self.n_bins)
-            values = np.add.reduceat(values * weight, start)
-            values = values / np.sqrt(np.add.reduceat(weight * weight, start))
+        if self.n_bins <= MANY or self.whitening is not None:
+            return math.sqrt(max(self.chi2_zero - self.n_bins, 0.0))
+        weight, start = 1.0 / self.error, groups(self.n_bins)
+        values = np.add.reduceat(self.value * weight * weight, start)
+        values = values / np.sqrt(np.add.reduceat(weight * weight, start))
         return math.sqrt(max(float(values @ values) - len(values), 0.0))
+
+    @cached_property
+    def chi2_zero(self) -> float:
+        """Chi squared of no signal at all."""
+        values = self.whiten(self.value)
+        return float(values @ values)
 
     def parts(self, n: int) -> list[FitData]:
         """Return pieces of at most n bins, each of one profile; the bins must be independent."""
@@ -88,7 +95,10 @@ def as_profiles(profiles: ShearProfile | Sequence[ShearProfile]) -> tuple[ShearP
     FitError
         Without profile, with profiles of several haloes or redshifts, or an unknown observable.
     """
-    given = (profiles,) if isinstance(profiles, ShearProfile) else tuple(profiles)
+    if isinstance(profiles, ShearProfile):
+        _check_profile(profiles)
+        return (profiles,)
+    given = tuple(profiles)
     if not given:
         raise FitError("no profile was given to the fit")
     ids = {profile.halo.halo_id for profile in given}
@@ -125,8 +135,7 @@ def usable_bins(profile: ShearProfile) -> NDArray[np.bool_]:
     if profile.observable != "delta_sigma":
         total = total + profile.beta_s + profile.beta_s2
         least = np.minimum(least, profile.beta_s)
-    with np.errstate(invalid="ignore"):
-        return np.isfinite(total) & (least > 0)
+    return np.isfinite(total) & (least > 0)
 
 
 def select_bins(profile: ShearProfile, radius_mpc: tuple[float, float]) -> ShearProfile:
@@ -165,8 +174,8 @@ def prepare(profiles: tuple[ShearProfile, ...], noise: Covariance | None = None)
         For a covariance of the wrong shape, or one that makes no positive definite matrix.
     """
     used = tuple(usable_bins(profile) for profile in profiles)
-    value = _joined([p.value[u] for p, u in zip(profiles, used, strict=True)])
-    error = _joined([p.error[u] for p, u in zip(profiles, used, strict=True)])
+    value = joined([p.value[u] for p, u in zip(profiles, used, strict=True)])
+    error = joined([p.error[u] for p, u in zip(profiles, used, strict=True)])
     n_unused = sum(len(u) for u in used) - len(value)
     extra = None if noise is None else noise(profiles, used)
     if all(p.covariance is None for p in profiles) and extra is None:
@@ -182,7 +191,8 @@ def prepare(profiles: tuple[ShearProfile, ...], noise: Covariance | None = None)
     return FitData(profiles, used, value, error, _whitening(total, profiles[0]), n_unused)
 
 
-def _joined(parts: list[Array]) -> Array:
+def joined(parts: list[Array]) -> Array:
+    """Return the bins (bin,) of all profiles, one after the other."""
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 

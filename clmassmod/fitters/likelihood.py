@@ -147,7 +147,7 @@ class LensModel:
 
     def prepare(self, profiles: ShearProfile | Sequence[ShearProfile]) -> FitData:
         """Return the usable bins of profiles of one halo, with all of their noise."""
-        if self.noise == noises.NONE:
+        if self.noise is noises.NONE:
             return prepare(as_profiles(profiles))
         return prepare(self.noise.scaled(as_profiles(profiles)), partial(self.noise.covariance, self))
 

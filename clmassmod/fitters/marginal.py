@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,9 +62,13 @@ class Templates:
     ln_weight: Array  # (node,)
     calibration: tuple[float, float]  # mean and sd of 1 + m
 
+    @cached_property
+    def signal_squared(self) -> Array:
+        """Squares of the signal, (node, mass, bin), which haloes of the same models share."""
+        return self.signal**2
 
-@dataclass(frozen=True)
-class Joint:
+
+class Joint(NamedTuple):
     """ln L of a halo's mass and its nuisance parameters, and the models that it is made of."""
 
     at_nodes: Array  # (sign, node, mass): ln of L times the weight of the node, for M and -M
@@ -210,13 +215,13 @@ def _at_nodes(sums: Sequence[Any], made: Templates, significance: float) -> tupl
     square_d, cross, square, *slopes = sums
     mean, sd = made.calibration
     if made.slope is None:
-        both = np.array(_calibrated(square_d, cross, square, mean, sd))
-        both += made.ln_weight[:, np.newaxis]
-        return both, -0.5 * square_d
+        even, odd = _calibrated(cross, square, mean, sd)
+        even += (made.ln_weight - 0.5 * square_d)[:, np.newaxis]
+        return _signs(even, odd, np.empty((2, *cross.shape))), -0.5 * square_d
     x, weight = _calibration_nodes(sd * significance) if sd > 0 else (np.zeros(1), np.ones(1))
     both = np.empty((2, len(x), *cross.shape))
     for i, a in enumerate(mean + sd * x):
-        both[0, i], both[1, i] = _with_slope(square_d, cross, square, slopes, float(a))
+        _signs(*_with_slope(square_d, cross, square, slopes, float(a)), both[:, i])
     both += (np.log(weight)[:, np.newaxis] + made.ln_weight)[..., np.newaxis]
     return both.reshape(2, -1, cross.shape[-1]), -0.5 * square_d
 
@@ -231,10 +236,9 @@ def _sums(data: FitData, made: Templates) -> list[Any]:
     slope = [] if made.slope is None else _slope_sums(data, made, made.slope)
     if data.whitening is None:
         weight = data.error**-2
-        square_d, cross = float(data.value**2 @ weight), made.signal @ (data.value * weight)
-        return [square_d, cross, made.signal**2 @ weight, *slope]
+        return [data.chi2_zero, made.signal @ (data.value * weight), made.signal_squared @ weight, *slope]
     values, signal = data.whiten(data.value), data.whiten(made.signal)
-    return [float(values @ values), signal @ values, np.einsum("...b,...b->...", signal, signal), *slope]
+    return [data.chi2_zero, signal @ values, np.einsum("...b,...b->...", signal, signal), *slope]
 
 
 def _slope_sums(data: FitData, made: Templates, slope: Array) -> Sequence[Array]:
@@ -247,21 +251,22 @@ def _slope_sums(data: FitData, made: Templates, slope: Array) -> Sequence[Array]
     return slope @ values, product, square
 
 
-def _calibrated(square_d: float, cross: Array, square: Array, mean: float, sd: float) -> tuple[Array, Array]:
-    """Return ln L of M and -M for a calibration N(mean, sd^2); see the head of the module."""
+def _calibrated(cross: Array, square: Array, mean: float, sd: float) -> tuple[Array, Array]:
+    """Return the even and the odd part of ln L + |d|^2 / 2 for a calibration N(mean, sd^2).
+
+    See the head of the module.
+    """
     if sd == 0:
-        even, odd = -0.5 * (square_d + mean**2 * square), mean * cross
-    else:
-        spread = 1.0 + sd**2 * square
-        even = (mean**2 * square - (sd * cross) ** 2) / spread + np.log(spread)
-        even, odd = -0.5 * (square_d + even), mean * cross / spread
-    return even + odd, even - odd
+        return -0.5 * mean**2 * square, mean * cross
+    spread = 1.0 + sd**2 * square
+    even = (mean**2 * square - (sd * cross) ** 2) / spread + np.log(spread)
+    return -0.5 * even, mean * cross / spread
 
 
 def _with_slope(
     square_d: float, cross: Array, square: Array, slopes: Sequence[Array], a: float
 ) -> tuple[Array, Array]:
-    """Return ln L of M and -M at a calibration a; see the head of the module."""
+    """Return the even and the odd part of ln L at a calibration a; see the head of the module."""
     cross_u, signal_u, square_u = slopes
     spread = 1.0 + a**2 * square_u
     # |d - a m|^2 and (a u . (d - a m))^2 in parts that keep and that change their sign with the mass
@@ -269,7 +274,14 @@ def _with_slope(
     even = square_d + a**2 * square - (along**2 + shift**2) / spread + np.log(spread)
     odd = a * cross - along * shift / spread
     even *= -0.5
-    return even + odd, even - odd
+    return even, odd
+
+
+def _signs(even: Array, odd: Array, out: Array) -> Array:
+    """Return ln L of M and -M (sign, node, mass) from its parts that keep and that change their sign."""
+    np.add(even, odd, out=out[0])
+    np.subtract(even, odd, out=out[1])
+    return out
 
 
 def over_nodes(joined: Array) -> Array:

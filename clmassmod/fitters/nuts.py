@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from clmassmod.core.gridstats import summarise
+from clmassmod.core.gridstats import Axis, summarise
 from clmassmod.fitters import scan
 from clmassmod.fitters.density import HaloDensity
 from clmassmod.fitters.likelihood import LensModel
@@ -73,7 +73,8 @@ def fit(
 def _estimates(drawn: Draws, prior: MassPrior) -> dict[str, float]:
     """Return mean, median, mode and 68 % highest-density interval of the mass, those of ln M for "log"."""
     mass = drawn.values["mass_msun"].ravel()
-    shape = summarise(*_smooth(np.sort(np.log(mass) if prior == "log" else mass)))
+    nodes, density = _smooth(np.sort(np.log(mass) if prior == "log" else mass))
+    shape = summarise(Axis(nodes), density)
     values = np.array([shape.mode, shape.hdi_lo, shape.hdi_hi])
     mode, low, high = (float(v) for v in (np.exp(values) if prior == "log" else values))
     return {

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from clmassmod.core.likelihoods import LikelihoodTable
 from clmassmod.errors import FitError
-from clmassmod.fitters.data import FitData, groups, usable_bins
+from clmassmod.fitters.data import FitData, groups, joined, usable_bins
 from clmassmod.fitters.grid import MASS_GRID_MSUN
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.summary import chi2_probability
@@ -79,8 +79,8 @@ def describe(data: FitData, chi2: float) -> dict[str, float]:
 
 def best_model(data: FitData, signal: Array) -> dict[str, Array]:
     """Return the best model (bin,) at the bins that were fitted, all profiles one after the other."""
-    radius = np.concatenate([p.radius_mpc[used] for p, used in zip(data.profiles, data.used, strict=True)])
-    return {"radius_mpc": radius, "value": signal}
+    radius = [p.radius_mpc[used] for p, used in zip(data.profiles, data.used, strict=True)]
+    return {"radius_mpc": joined(radius), "value": signal}
 
 
 def condensed(fit: HaloFit, profiles: Sequence[ShearProfile]) -> HaloFit:

@@ -92,9 +92,10 @@ def _best(found: Joint, mass_msun: float) -> tuple[Array, float]:
     """
     place, along = place_of(abs(mass_msun))
     ln_weight = found.at_nodes[0 if mass_msun >= 0 else 1, :, place] @ along
-    weight = np.exp(ln_weight - ln_weight.max()).reshape(-1, len(found.ln_weight)).sum(axis=0)
+    weight = np.exp(ln_weight - ln_weight.max())
     weight /= weight.sum()
-    signal = weight @ (along @ found.signal_at(place))
-    ln_c = weight @ (np.log(found.concentration[:, place]) @ along)
-    amplitude = math.copysign(found.calibration, mass_msun)
-    return amplitude * signal, math.exp(ln_c)
+    if len(weight) > len(found.ln_weight):
+        weight = weight.reshape(-1, len(found.ln_weight)).sum(axis=0)
+    ln_c = float(weight @ (np.log(found.concentration[:, place]) @ along))
+    signal = along @ (weight @ found.signal_at(place).reshape(len(weight), -1)).reshape(len(along), -1)
+    return math.copysign(found.calibration, mass_msun) * signal, math.exp(ln_c)

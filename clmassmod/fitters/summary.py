@@ -8,14 +8,15 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from clmassmod.core.gridstats import refine, summarise
-from clmassmod.core.likelihoods import floored
+from clmassmod.core.gridstats import Axis, refine, summarise
 from clmassmod.errors import ConfigError
+from clmassmod.fitters.grid import MASS_GRID_MSUN
 from clmassmod.records import Array, HaloFit
 
 MassPrior = Literal["flat", "log"]
 _RESOLVED, _FINER = 8, 8  # nodes within one standard deviation of the peak; so many times more, where fewer
 _WITHIN = 0.5  # of the maximum of ln L: one standard deviation of a normal one
+_AXES = {"flat": Axis(MASS_GRID_MSUN), "log": Axis(np.log(MASS_GRID_MSUN))}  # of nearly all haloes
 _POSTERIOR = (
     "mass_mean_msun",
     "mass_median_msun",
@@ -53,19 +54,16 @@ def posterior_summary(mass_msun: Array, ln_like: Array, prior: MassPrior) -> dic
     ln_like : array (mass,)
     prior : {"flat", "log"}
     """
-    like = np.exp(floored(ln_like))
-    values: tuple[float, ...]
-    if prior == "flat":
-        found = summarise(mass_msun, like)
-        mean, values = found.mean, tuple(found[2:])
+    like = np.exp(ln_like - ln_like.max())
+    if mass_msun is MASS_GRID_MSUN:
+        axis = _AXES[prior]
     else:
-        ln_mass = np.log(mass_msun)
-        found = summarise(ln_mass, like)
-        steps = np.diff(ln_mass)
-        share = like * (np.append(steps, 0.0) + np.insert(steps, 0, 0.0))  # trapezoid rule in ln M
-        mean = float(share @ mass_msun / share.sum())
-        values = tuple(math.exp(v) for v in found[2:])
-    return dict(zip(_POSTERIOR, (mean, *values), strict=True))
+        axis = Axis(mass_msun if prior == "flat" else np.log(mass_msun))
+    values: tuple[float, ...] = summarise(axis, like)
+    if prior == "log":
+        share = like * axis.weight
+        values = (float(share @ mass_msun / share.sum()), *map(math.exp, values[1:]))
+    return dict(zip(_POSTERIOR, values, strict=True))
 
 
 def quantities(method: str) -> tuple[str, ...] | None:
@@ -83,9 +81,9 @@ def with_summary(fit: HaloFit, prior: MassPrior) -> HaloFit:
     if fit.status != "ok" or fit.summary:
         return fit
     ln_like = fit.ln_like[fit.mass_definition]
-    like = np.exp(floored(ln_like))
-    found = {"mass_ml_msun": float(summarise(fit.mass_msun, like).mode)}
-    return replace(fit, summary={**found, **posterior_summary(fit.mass_msun, ln_like, prior)})
+    best = posterior_summary(fit.mass_msun, ln_like, "flat")["mass_mode_msun"]
+    found = posterior_summary(fit.mass_msun, ln_like, prior)
+    return replace(fit, summary={"mass_ml_msun": best, **found})
 
 
 def maximum(
@@ -104,8 +102,11 @@ def maximum(
         At M and at -M; None where ``matters`` says that it does not matter.
     ln_like_zero : float
     """
-    below = () if ln_like_negative is None else ln_like_negative[::-1]
-    values, zero = np.concatenate((below, (ln_like_zero,), ln_like_positive)), len(below)
+    zero = 0 if ln_like_negative is None else len(mass_msun)
+    values = np.empty(zero + 1 + len(mass_msun))
+    if ln_like_negative is not None:
+        values[:zero] = ln_like_negative[::-1]
+    values[zero], values[zero + 1 :] = ln_like_zero, ln_like_positive
     peak = int(values.argmax())
     best, top = _signed(mass_msun, peak - zero), float(values[peak])
     if abs(peak - zero) > 1 and 0 < peak < len(values) - 1:

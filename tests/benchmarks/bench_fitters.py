@@ -22,7 +22,7 @@ import numpy as np
 from clmassmod import bias
 from clmassmod.cosmology import Cosmology
 from clmassmod.fitters import curvefit, scan
-from clmassmod.fitters.likelihood import LensModel
+from clmassmod.fitters.likelihood import NODES_MSUN, LensModel
 from clmassmod.fitters.observables import observable
 from clmassmod.records import HaloFit, HaloInfo, ShearProfile
 from clmassmod.tables import Tables, build
@@ -110,6 +110,8 @@ def bench_fits() -> None:
     ):
         fit(given[0], model)
         timed(label, target, [lambda p=p, f=fit, m=model: f(p, m) for p in given[1:]])
+    label = "likelihood alone of (M, c), haloes that share z and radii"
+    timed(label, 0.14, [lambda p=p: with_c.ln_likelihood(p, NODES_MSUN) for p in same[1:]])
 
 
 def bench_bias() -> None:

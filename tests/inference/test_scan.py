@@ -11,7 +11,7 @@ from scipy import integrate
 from scipy.stats import chi2 as chi2_distribution
 from scipy.stats import norm
 
-from clmassmod.core.gridstats import cumulative, summarise
+from clmassmod.core.gridstats import Axis, cumulative, summarise
 from clmassmod.core.likelihoods import LN_FLOOR
 from clmassmod.core.units import G_MPC_KM2_S2_MSUN
 from clmassmod.cosmology import Cosmology
@@ -260,7 +260,7 @@ def test_highest_density_interval_of_a_plateau_holds_its_probability(significanc
     """Flat in ln M a faint halo has a plateau, through which the level moves the interval's end far."""
     mass, error = np.geomspace(1e12, 2e16, 400), 6.26e14
     density = np.exp(-0.5 * (mass / error - significance) ** 2)
-    found = summarise(np.log(mass), density)
+    found = summarise(Axis(np.log(mass)), density)
     ends = np.interp([found.hdi_lo, found.hdi_hi], np.log(mass), cumulative(np.log(mass), density))
     assert ends[1] - ends[0] == pytest.approx(0.6827, abs=3e-4)  # the search's tolerance
 
@@ -269,7 +269,7 @@ def test_highest_density_interval_spans_the_peaks_that_it_needs():
     x = np.linspace(-10.0, 10.0, 4001)
     for height, held in ((0.6, (0.6827, 0.8)), (0.2, (0.6824, 0.683))):
         density = norm.pdf(x, -3.0, 0.5) + height * norm.pdf(x, 3.0, 0.5)
-        found = summarise(x, density)
+        found = summarise(Axis(x), density)
         low, high = np.interp([found.hdi_lo, found.hdi_hi], x, cumulative(x, density))
         assert held[0] <= high - low < held[1]
         assert (found.hdi_hi > 2.5) == (height > 0.5)

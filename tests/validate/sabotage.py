@@ -359,7 +359,7 @@ SABOTAGES = {
     "scan/scatter_of_concentration": one("fitters.nuisance:_normal", give(lambda sd, s: (1.5 * sd, s))),
     "scan/free_concentration": one("fitters.nuisance:_legendre", first(lambda x: 0.8 * x)),
     "scan/shear_calibration": one(
-        "fitters.marginal:_calibrated", give(lambda d, x, y, mean, sd: (d, x, y, mean, 1.3 * sd))
+        "fitters.marginal:_calibrated", give(lambda x, y, mean, sd: (x, y, mean, 1.3 * sd))
     ),
     "scan/distributions_of_offsets": one(
         "fitters.nuisance:_offsets",
