@@ -18,9 +18,27 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clmassmod.errors import FitError
+from clmassmod.plain import as_floats
 
 Array = NDArray[np.float64]
 Observable = Literal["g_t", "delta_sigma", "kappa"]
+
+PER_BIN = ("radius_mpc", "value", "error", "cross", "n_gal", "beta_s", "beta_s2")
+"""Arrays of a profile that hold one number a bin."""
+
+
+def _profile_units(measured: str) -> dict[str, str]:
+    """Return what quantities in a profile are converted to, by the unit of its values."""
+    lengths = dict.fromkeys(("radius_mpc", "edges_mpc", "d_lens_mpc"), "Mpc")
+    values = dict.fromkeys(("value", "error", "cross"), measured)
+    squared = f"({measured})2" if measured else ""
+    others = {"sigma_crit_inf_msun_mpc2": "Msun / Mpc2", "covariance": squared}
+    return dict.fromkeys(PER_BIN, "") | lengths | values | others
+
+
+_PROFILE_UNITS = {True: _profile_units("Msun / Mpc2"), False: _profile_units("")}
+_OPTIONAL = ("covariance", "edges_mpc")
+_SCALARS = ("d_lens_mpc", "sigma_crit_inf_msun_mpc2")
 
 _EMPTY: Mapping[str, float] = MappingProxyType({})
 
@@ -122,6 +140,20 @@ class ShearProfile:
     covariance: Array | None = None  # (bin, bin), in addition to error**2 on the diagonal
     edges_mpc: Array | None = None  # (bin + 1,)
 
+    def __post_init__(self) -> None:
+        """Make arrays of lists, masked arrays (NaN where masked) and quantities; see that they match."""
+        where = f"profile of halo {self.halo.halo_id!r}"
+        for name, unit in _PROFILE_UNITS[self.observable == "delta_sigma"].items():
+            given = getattr(self, name)
+            if given is not None or name not in _OPTIONAL:
+                values = as_floats(given, f"{where}: {name}", unit)
+                object.__setattr__(self, name, float(values) if name in _SCALARS else values)
+        shape = self.radius_mpc.shape
+        for name in PER_BIN:
+            values = getattr(self, name)
+            if values.ndim != 1 or values.shape != shape:
+                raise FitError(f"{where}: {name} has shape {values.shape}, radius_mpc {shape}; give (bin,)")
+
 
 @dataclass(frozen=True)
 class HaloFit:
@@ -188,8 +220,9 @@ class HaloFit:
         >>> fit.halo_id, fit.z, fit.status, list(fit.ln_like)
         ('halo1', 0.3, 'ok', ['200c'])
         """
-        masses = np.asarray(mass_msun, dtype=np.float64)
-        values = np.asarray(ln_like, dtype=np.float64)
+        where = f"likelihood of halo {halo_id!r}"
+        masses = as_floats(mass_msun, f"{where}: mass_msun", "Msun")
+        values = as_floats(ln_like, f"{where}: ln_like")
         check_likelihood(halo_id, masses, values)
         if not (math.isfinite(z) and z > -1.0):
             raise FitError(f"likelihood of halo {halo_id!r}: z is {z}; give the redshift of the lens")

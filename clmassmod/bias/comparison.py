@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from clmassmod.bias.fit import fit
-from clmassmod.bias.truth import Truth, filled, in_msun, true_masses
+from clmassmod.bias.truth import Truth, in_msun, true_masses
 from clmassmod.bias.truth import read_truth as read_truth_file
 from clmassmod.ensemble.members import Fits, gather, opened_fits
 from clmassmod.errors import TruthError
+from clmassmod.plain import as_floats
 from clmassmod.posterior import Posterior
 from clmassmod.records import Array, HaloFit
 from clmassmod.registry import suggest
@@ -158,5 +159,6 @@ def _from_table(table: Any, definition: str, halo_id: str, mass: str, unit: str,
     ids = [i.decode() if isinstance(i, bytes) else str(i) for i in np.asarray(table[halo_id]).tolist()]
     if len(set(ids)) < len(ids):
         raise TruthError(f"the table of true masses: ids repeat in column {halo_id!r}")
-    values = (filled(column) * factor).tolist()
+    masses = as_floats(column, f"the table of true masses: column {mass!r}", "Msun", TruthError)
+    values = (factor * masses).tolist()
     return Truth(dict(zip(ids, values, strict=True)), definition, "the table of true masses")

@@ -22,6 +22,7 @@ from clmassmod.core.likelihoods import LikelihoodTable
 from clmassmod.core.pullfits import DistributionFit, fit_pulls
 from clmassmod.ensemble.members import Fits, Members, gather
 from clmassmod.fitters.summary import MassPrior, check_prior, refined
+from clmassmod.plain import whole_number
 from clmassmod.posterior import Posterior
 from clmassmod.records import Array, HaloFit
 
@@ -126,6 +127,7 @@ def calibration(
         Without usable halo.
     """
     check_prior(prior)
+    seed, n_bootstrap = whole_number(seed, "seed"), whole_number(n_bootstrap, "n_bootstrap")
     definition = mass_definition or getattr(truth, "mass_definition", None)
     members = gather(fits, definition)
     masses = true_masses(truth, members.fits, members.mass_definition, allow_missing)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from clmassmod.errors import ReaderError, TruthError
+from clmassmod.plain import as_floats, filled
 from clmassmod.records import Array, HaloFit
 from clmassmod.registry import suggest
 
@@ -175,7 +176,7 @@ def _lookup(truth: Mapping[Any, Any]) -> Callable[[HaloFit], Any]:
 def in_msun(value: Any) -> float:
     """Return a mass as a number, NaN for what is none; quantities of astropy are converted."""
     if hasattr(value, "to_value"):
-        return float(value.to_value("Msun"))
+        return float(as_floats(value, "the truth", "Msun", TruthError))
     try:
         return float(value)
     except (TypeError, ValueError):
@@ -235,13 +236,7 @@ def _read_table(path: Path, halo_id: str, mass: str) -> tuple[Any, Any, str]:
         if name not in table.colnames:
             raise TruthError(f"{path}: no column {name!r}{suggest(name, list(table.colnames))}")
     column = table[mass]
-    values = filled(column) if column.dtype.kind in "fiu" else column
-    return np.asarray(table[halo_id]), np.asarray(values), str(column.unit or "")
-
-
-def filled(column: Any) -> Array:
-    """Return a column of numbers with NaN where it is masked."""
-    return np.ma.filled(np.ma.asarray(column).astype(float), np.nan)
+    return np.asarray(table[halo_id]), np.asarray(filled(column)), str(column.unit or "")
 
 
 def _as_text() -> Any:

@@ -14,6 +14,7 @@ from clmassmod.ensemble.members import Members
 from clmassmod.ensemble.models import EXTRA_PRIORS, POSITIVE, Model, Range, parse
 from clmassmod.ensemble.prior import complete_prior, describe_prior
 from clmassmod.errors import ConfigError
+from clmassmod.plain import whole_number
 from clmassmod.posterior import Posterior, edge_warnings
 from clmassmod.records import Array
 from clmassmod.registry import suggest
@@ -58,6 +59,7 @@ def infer(
     ConfigError
         For an unknown name, and a model that the grid cannot do.
     """
+    seed = whole_number(seed, "seed")
     parsed = check(location, list(regressors), default_prior, model, method, prior)
     kept, dropped = _varying(regressors if parsed.trend else {})
     of_model = _of_model(default_prior, location, parsed, kept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import get_args
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clmassmod.errors import FitError
-from clmassmod.records import Array, Observable, ShearProfile
+from clmassmod.records import PER_BIN, Array, Observable, ShearProfile
 
 Flags = NDArray[np.bool_]
 Covariance = Callable[[tuple[ShearProfile, ...], tuple[Flags, ...]], Array | None]
@@ -26,9 +26,6 @@ _GROUPS = 12
 def groups(n: int) -> NDArray[np.intp]:
     """Return where each of a dozen groups of n neighbours begins, (group,)."""
     return np.unique(np.linspace(0, n, _GROUPS, endpoint=False).astype(np.intp))
-
-
-_PER_BIN = ("radius_mpc", "value", "error", "cross", "n_gal", "beta_s", "beta_s2")
 
 
 @dataclass(frozen=True)
@@ -142,7 +139,7 @@ def select_bins(profile: ShearProfile, radius_mpc: tuple[float, float]) -> Shear
     """Return the profile with the bins whose radius lies in a range, both ends included [Mpc]."""
     radius = profile.radius_mpc
     kept = (radius >= radius_mpc[0]) & (radius <= radius_mpc[1])
-    changes = {name: getattr(profile, name)[kept] for name in _PER_BIN}
+    changes = {name: getattr(profile, name)[kept] for name in PER_BIN}
     if profile.covariance is not None:
         changes["covariance"] = profile.covariance[np.ix_(kept, kept)]
     if profile.edges_mpc is not None and not kept.all():
@@ -219,6 +216,3 @@ def _whitening(total: Array, profile: ShearProfile) -> Array:
             f"halo {profile.halo.halo_id!r}: error**2 + covariance is not positive definite; check its unit"
         ) from None
     return np.asarray(np.linalg.inv(lower))
-
-
-assert set(_PER_BIN) <= {f.name for f in fields(ShearProfile)}

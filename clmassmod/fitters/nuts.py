@@ -17,6 +17,7 @@ from clmassmod.fitters.density import HaloDensity
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.sampler import Draws, sample
 from clmassmod.fitters.summary import MassPrior
+from clmassmod.plain import whole_number
 from clmassmod.records import Array, HaloFit, ShearProfile
 
 
@@ -50,6 +51,8 @@ def fit(
         R-hat, effective sample sizes, divergences, and ``converged``: 0 for chains that must not be used
         (R-hat above 1.01, bulk ESS below 400, divergences), which ``metadata["problems"]`` explains.
     """
+    draws, chains = whole_number(draws, "draws", 1), whole_number(chains, "chains", 1)
+    tune = whole_number(tune, "tune")
     found = scan.fit(profiles, model, prior=prior)
     if found.status != "ok":
         return found

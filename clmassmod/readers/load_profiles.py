@@ -11,6 +11,7 @@ import numpy as np
 
 from clmassmod.config import build
 from clmassmod.errors import ConfigError, ReaderError
+from clmassmod.plain import filled
 from clmassmod.readers.columns import find_columns, suffix_unit
 from clmassmod.readers.observed import Kind, ObservedProfiles, halo_of_file
 from clmassmod.readers.profiles import ProfilesOptions
@@ -112,8 +113,9 @@ def _in_memory(table: Table) -> Table:
 
 def _column(name: str, values: Any) -> Column:
     unit = getattr(values, "unit", None)
-    filled = values.filled(np.nan) if hasattr(values, "filled") and values.dtype.kind == "f" else values
-    return Column(name, Path("(table)"), np.asarray(filled), None if unit is None else str(unit) or None)
+    return Column(
+        name, Path("(table)"), np.asarray(filled(values)), None if unit is None else str(unit) or None
+    )
 
 
 def _headless(path: Path, names: Sequence[str]) -> Table:

@@ -15,6 +15,7 @@ import numpy as np
 from clmassmod.errors import ReaderError
 from clmassmod.hdf5 import columns as hdf5_columns
 from clmassmod.hdf5 import find, load, open_hdf5, text_of
+from clmassmod.plain import filled
 from clmassmod.readers.common import missing_name
 from clmassmod.readers.hdf5 import attribute, scaled
 
@@ -153,9 +154,10 @@ def _ecsv(path: Path) -> Table:
     columns = {}
     for name in table.colnames:
         column = table[name]
-        values = column.filled(np.nan) if hasattr(column, "filled") and column.dtype.kind == "f" else column
         unit = getattr(column, "unit", None)
-        columns[name] = Column(name, path, _native(np.asarray(values)), None if unit is None else str(unit))
+        columns[name] = Column(
+            name, path, _native(np.asarray(filled(column))), None if unit is None else str(unit)
+        )
     return Table(path, columns, dict(table.meta))
 
 

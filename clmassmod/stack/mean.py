@@ -18,6 +18,7 @@ from clmassmod.core.radial import assign
 from clmassmod.core.shear import reduced_shear
 from clmassmod.errors import ConfigError, FitError
 from clmassmod.fitters.data import usable_bins
+from clmassmod.plain import whole_number
 from clmassmod.records import Array, ShearProfile
 
 ErrorKind = Literal["analytic", "bootstrap"]
@@ -244,6 +245,7 @@ def _stack(
 ) -> Stack:
     if error not in ("analytic", "bootstrap"):
         raise ConfigError(f"stack: error {error!r} is neither 'analytic' nor 'bootstrap'")
+    seed, n_bootstrap = whole_number(seed, "stack: seed"), whole_number(n_bootstrap, "stack: n_bootstrap")
     rows = _rows(parts, edges)
     n_bins, n_clusters = len(edges) - 1, len(profiles)
     inside = np.unique(rows.cluster)

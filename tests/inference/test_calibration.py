@@ -219,7 +219,8 @@ def noiseless_catalogue(model, empty, mass, n, rng):
     """Return n galaxies from 0.3 to 2.5 Mpc with the exact shear of a halo; noise is in the weights alone."""
     r, phi = np.sqrt(rng.uniform(0.3**2, 2.5**2, n)), rng.uniform(0.0, 2.0 * np.pi, n)
     ones = np.ones(n)
-    at = replace(empty, radius_mpc=r, value=0 * r, error=ones, beta_s=0.6 * ones, beta_s2=0.36 * ones)
+    bins = dict.fromkeys(("error", "n_gal"), ones) | dict.fromkeys(("value", "cross"), 0 * r)
+    at = replace(empty, radius_mpc=r, beta_s=0.6 * ones, beta_s2=0.36 * ones, **bins)
     g = model_signal(model, at, mass)
     per_mpc = 1.0 / (empty.d_lens_mpc * ARCMIN_RAD)
     return SourceCatalog(

@@ -11,7 +11,7 @@ from lenses import empty_profile, model_signal
 
 from clmassmod import bias
 from clmassmod.errors import ConfigError, FitError, TruthError
-from clmassmod.fitters import scan
+from clmassmod.fitters import nuts, scan
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.records import HaloFit
 
@@ -164,3 +164,53 @@ def test_records_and_models_go_to_other_processes(model, profile, fits):
     assert copy.deepcopy(fit).summary == fit.summary
     found = bias.fit(fits, {f.halo_id: 5e14 for f in fits})
     assert pickle.loads(pickle.dumps(found)).mean == found.mean
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"value": [0.1, 0.2]}, r"value has shape \(2,\), radius_mpc \(12,\)"),
+        ({"cross": None}, "cross has shape"),
+        ({"error": ["a"] * 12}, "error: the values are no pure numbers"),
+        ({"radius_mpc": np.ones(12) * u.s}, "radius_mpc: values in 's' are no numbers in Mpc"),
+        ({"value": np.ones(12) * u.Msun / u.Mpc**2}, "value: values in .* are no pure numbers"),
+    ],
+)
+def test_profiles_that_do_not_match(profile, change, said):
+    with pytest.raises(FitError, match=f"profile of halo '{profile.halo.halo_id}': {said}"):
+        replace(profile, **change)
+
+
+def test_profiles_of_lists_masked_arrays_and_quantities(model, profile):
+    expected = scan.fit(profile, model).summary
+    listed = {name: getattr(profile, name).tolist() for name in ("radius_mpc", "value", "error", "n_gal")}
+    assert scan.fit(replace(profile, **listed), model).summary == expected
+    in_kpc = (profile.radius_mpc * u.Mpc).to(u.kpc)
+    critical = (profile.sigma_crit_inf_msun_mpc2 * u.Msun / u.Mpc**2).to(u.g / u.cm**2)
+    other = replace(profile, radius_mpc=in_kpc, sigma_crit_inf_msun_mpc2=critical, d_lens_mpc=9e5 * u.kpc)
+    assert other.d_lens_mpc == pytest.approx(900.0)
+    assert scan.fit(other, model).summary == pytest.approx(expected, rel=1e-9)
+    masked = np.ma.array(profile.value, mask=np.arange(12) < 2)
+    assert scan.fit(replace(profile, value=masked), model).summary["n_bins"] == 10
+
+
+def test_likelihoods_with_units_and_masks():
+    ln_like = -0.5 * ((GRID_MSUN - 5e14) / 1e14) ** 2
+    plain = HaloFit.from_likelihood("h", 0.3, GRID_MSUN, ln_like)
+    in_kg = HaloFit.from_likelihood("h", 0.3, (GRID_MSUN * u.Msun).to(u.kg), ln_like)
+    assert in_kg.mass_msun == pytest.approx(plain.mass_msun, rel=1e-12)
+    with pytest.raises(FitError, match="mass_msun: values in 'm' are no numbers in Msun"):
+        HaloFit.from_likelihood("h", 0.3, GRID_MSUN * u.m, ln_like)
+    with pytest.raises(FitError, match=r"ln_like\[0\] is nan; leave it out"):
+        HaloFit.from_likelihood("h", 0.3, GRID_MSUN, np.ma.masked_less(ln_like, -10.0))
+
+
+def test_seeds_and_numbers_of_draws(model, profile, fits):
+    truth = {fit.halo_id: 5e14 for fit in fits}
+    for method in ("grid", "nuts"):
+        with pytest.raises(ConfigError, match="seed is -1; give a whole number, 0 or above"):
+            bias.fit(fits, truth, method=method, seed=-1)
+    with pytest.raises(ConfigError, match=r"n_bootstrap is 1\.5; give a whole number"):
+        bias.calibration(fits, truth, n_bootstrap=1.5)
+    with pytest.raises(ConfigError, match="draws is 0; give a whole number, 1 or above"):
+        nuts.fit(profile, model, draws=0)

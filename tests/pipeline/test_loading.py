@@ -68,6 +68,23 @@ def test_tables_with_units(halo, name):
     assert "Msun" in repr(loaded) or "solMass" in repr(loaded)
 
 
+@pytest.mark.parametrize("name", ["one.ecsv", "(table)"])
+def test_masked_integers_are_no_numbers(halo, name):
+    """An entry that is missing must not be read as what lies under its mask."""
+    from astropy.table import MaskedColumn, Table
+
+    source = Table(table(halo), masked=True)
+    missing = np.arange(len(RADIUS_MPC)) < 2
+    source["ds_t"] = MaskedColumn((halo.delta_sigma_msun_mpc2 / 1e12).astype(int), mask=missing)
+    source["ds_t"].unit = "1e12 Msun / Mpc2"
+    if name != "(table)":
+        source.write(name)
+        source = name
+    found = record(load_delta_sigma(source, halo_id="x", z=Z))
+    assert np.array_equal(np.isnan(found.value), missing)
+    assert_allclose(found.value[-1], halo.delta_sigma_msun_mpc2[-1], rtol=0.05)  # of whole numbers
+
+
 def test_redshift_from_the_header_and_name_from_the_file(halo):
     table(halo).write("A2029.ecsv")
     loaded = load_delta_sigma("A2029.ecsv")
