@@ -155,7 +155,7 @@ def _result(problem: Residuals, found: _Found, prior: MassPrior) -> HaloFit:
         "mass_err_msun": error,
         **_posterior(ln_like.get(model.primary), prior),
         "snr": significance(-0.5 * cost, -0.5 * zero, mass),
-        **describe(data, float(residual @ residual)),
+        **describe(data, cost, int(np.isinf(problem.sd).sum())),
         "concentration_ml": float(concentration),
     }
     return HaloFit(

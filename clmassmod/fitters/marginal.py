@@ -67,6 +67,10 @@ class Templates:
         """Squares of the signal, (node, mass, bin), which haloes of the same models share."""
         return self.signal**2
 
+    def at(self, place: slice) -> tuple[Array, Array | None]:
+        """Return signal and slope at some of the masses."""
+        return self.signal[:, place], None if self.slope is None else self.slope[:, place]
+
 
 class Joint(NamedTuple):
     """ln L of a halo's mass and its nuisance parameters, and the models that it is made of."""
@@ -75,8 +79,10 @@ class Joint(NamedTuple):
     zero: float  # ln L at zero mass
     concentration: Array  # (node, mass), and so ln_weight (node,), without nodes of the shear calibration
     ln_weight: Array
-    calibration: float
-    signal_at: Callable[[slice], Array]  # (node, mass, bin) at some of the masses
+    calibration: tuple[float, float]  # mean and sd of 1 + m
+    models_at: Callable[
+        [slice], tuple[Array, Array | None]
+    ]  # signal and slope (node, mass, bin) at some masses
 
 
 def joint(model: LensModel, data: FitData, mass_msun: Array, definition: str) -> Joint:
@@ -94,7 +100,7 @@ def joint(model: LensModel, data: FitData, mass_msun: Array, definition: str) ->
         key = (definition, nodes.significance, mass_msun.tobytes(), *_setting(data))
         made = model.memo.templates.get(key, lambda: made_of(data))
         at_nodes, zero = _at_nodes(_sums(data, made), made, data.significance)
-        return _joint(at_nodes, zero, made, lambda place: made.signal[:, place])
+        return _joint(at_nodes, zero, made, made.at)
     parts = data.parts(max(_LEAST, _NUMBERS // (nodes.number * len(mass_msun))))
     made = made_of(parts[0])
     sums = _sums(parts[0], made)
@@ -102,14 +108,19 @@ def joint(model: LensModel, data: FitData, mass_msun: Array, definition: str) ->
         sums = [a + b for a, b in zip(sums, _sums(part, made_of(part)), strict=True)]
     at_nodes, zero = _at_nodes(sums, made, data.significance)
 
-    def signal_at(place: slice) -> Array:
-        return np.concatenate([made_of(part, mass_msun[place]).signal for part in parts], axis=-1)
+    def models_at(place: slice) -> tuple[Array, Array | None]:
+        pieces = [made_of(part, mass_msun[place]) for part in parts]
+        slopes = [piece.slope for piece in pieces if piece.slope is not None]
+        signal = np.concatenate([piece.signal for piece in pieces], axis=-1)
+        return signal, np.concatenate(slopes, axis=-1) if slopes else None
 
-    return _joint(at_nodes, zero, made, signal_at)
+    return _joint(at_nodes, zero, made, models_at)
 
 
-def _joint(at_nodes: Array, zero: float, made: Templates, signal_at: Callable[[slice], Array]) -> Joint:
-    return Joint(at_nodes, zero, made.concentration, made.ln_weight, made.calibration[0], signal_at)
+def _joint(
+    at_nodes: Array, zero: float, made: Templates, models_at: Callable[[slice], tuple[Array, Array | None]]
+) -> Joint:
+    return Joint(at_nodes, zero, made.concentration, made.ln_weight, made.calibration, models_at)
 
 
 def _setting(data: FitData) -> Iterator[object]:

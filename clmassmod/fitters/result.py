@@ -66,9 +66,18 @@ def unusable(data: FitData, model: LensModel) -> HaloFit:
     )
 
 
-def describe(data: FitData, chi2: float) -> dict[str, float]:
-    """Return how well the best model fits; the mass alone counts as fitted."""
-    dof = data.n_bins - 1
+def describe(data: FitData, chi2: float, n_fitted: int = 1) -> dict[str, float]:
+    """Return how well the best model fits.
+
+    Parameters
+    ----------
+    data : FitData
+    chi2 : float
+        With what normal priors of nuisance parameters add, each of which is as good as one more datum.
+    n_fitted : int
+        Parameters without such a prior: the mass, and others that a best fit chooses.
+    """
+    dof = data.n_bins - n_fitted
     return {
         "chi2": chi2,
         "dof": float(dof),

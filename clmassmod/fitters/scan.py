@@ -60,9 +60,8 @@ def _result(
     negative = _negative(found, float(positive.max()))
     summary = summarise_mass(MASS_GRID_MSUN, positive, negative, found.zero, prior)
     mass = summary["mass_ml_msun"]
-    signal, concentration = _best(found, mass)
-    residual = data.whiten(data.value - signal)
-    summary.update(describe(data, float(residual @ residual)), concentration_ml=concentration)
+    signal, concentration, chi2 = _best(data, found, mass)
+    summary.update(describe(data, chi2), concentration_ml=concentration)
     return HaloFit(
         data.profiles[0].halo,
         model.primary,
@@ -84,11 +83,10 @@ def _negative(found: Joint, top: float) -> Array | None:
     return to_mass_grid(over_nodes(at_nodes)) if matters(at_most, found.zero, top) else None
 
 
-def _best(found: Joint, mass_msun: float) -> tuple[Array, float]:
-    """Return signal (bin,) and concentration at the best mass.
+def _best(data: FitData, found: Joint, mass_msun: float) -> tuple[Array, float, float]:
+    """Return signal (bin,), concentration and chi squared at the best mass.
 
-    Means over concentration and offset there; the two-halo amplitude and the shear's calibration have their
-    priors' means, so that chi squared is a little above its least value.
+    Means over concentration and offset there; the two-halo amplitude and the shear's calibration fit best.
     """
     place, along = place_of(abs(mass_msun))
     ln_weight = found.at_nodes[0 if mass_msun >= 0 else 1, :, place] @ along
@@ -97,5 +95,32 @@ def _best(found: Joint, mass_msun: float) -> tuple[Array, float]:
     if len(weight) > len(found.ln_weight):
         weight = weight.reshape(-1, len(found.ln_weight)).sum(axis=0)
     ln_c = float(weight @ (np.log(found.concentration[:, place]) @ along))
-    signal = along @ (weight @ found.signal_at(place).reshape(len(weight), -1)).reshape(len(along), -1)
-    return math.copysign(found.calibration, mass_msun) * signal, math.exp(ln_c)
+
+    def mean(models: Array) -> Array:
+        over_nodes = weight @ models.reshape(len(weight), -1)
+        return np.asarray(along @ over_nodes.reshape(len(along), -1))
+
+    signal, slope = found.models_at(place)
+    signal, (calibration, sd) = math.copysign(1.0, mass_msun) * mean(signal), found.calibration
+    steps = [sd * signal] if sd > 0 else []
+    if slope is not None:
+        steps.append(math.copysign(calibration, mass_msun) * mean(slope))
+    signal, chi2 = _adjusted(data, calibration * signal, steps)
+    return signal, math.exp(ln_c), chi2
+
+
+def _adjusted(data: FitData, signal: Array, steps: list[Array]) -> tuple[Array, float]:
+    """Return the signal after the best changes along steps, and its chi squared.
+
+    x steps of one standard deviation of a normal prior have the least |r - U x|^2 + |x|^2, r and U whitened
+    residuals and steps: chi squared with the prior. It is r . C^-1 r for the noise with the covariance of the
+    steps (Woodbury's identity), and has a degree of freedom for each bin, as without them.
+    """
+    residual = data.whiten(data.value - signal)
+    chi2 = float(residual @ residual)
+    if not steps:
+        return signal, chi2
+    along = data.whiten(np.array(steps))
+    overlap = along @ residual
+    shift = np.linalg.solve(np.eye(len(steps)) + along @ along.T, overlap)
+    return signal + shift @ np.array(steps), chi2 - float(overlap @ shift)
