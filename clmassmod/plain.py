@@ -37,6 +37,9 @@ def as_floats(
         return values
     given = str(getattr(values, "unit", None) or "")
     try:
+        if hasattr(values, "quantity") and given:  # a column of astropy's tables, whose quantity has no mask
+            missing = getattr(values, "mask", False)
+            return np.where(missing, np.nan, values.quantity.to_value(unit))
         if hasattr(values, "to_value"):
             values = values.to_value(unit)
         return np.asarray(filled(values), dtype=np.float64)

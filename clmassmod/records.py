@@ -31,8 +31,7 @@ def _profile_units(measured: str) -> dict[str, str]:
     """Return what quantities in a profile are converted to, by the unit of its values."""
     lengths = dict.fromkeys(("radius_mpc", "edges_mpc", "d_lens_mpc"), "Mpc")
     values = dict.fromkeys(("value", "error", "cross"), measured)
-    squared = f"({measured})2" if measured else ""
-    others = {"sigma_crit_inf_msun_mpc2": "Msun / Mpc2", "covariance": squared}
+    others = {"sigma_crit_inf_msun_mpc2": "Msun / Mpc2", "covariance": "Msun2 / Mpc4" if measured else ""}
     return dict.fromkeys(PER_BIN, "") | lengths | values | others
 
 
@@ -224,10 +223,11 @@ class HaloFit:
         masses = as_floats(mass_msun, f"{where}: mass_msun", "Msun")
         values = as_floats(ln_like, f"{where}: ln_like")
         check_likelihood(halo_id, masses, values)
-        if not (math.isfinite(z) and z > -1.0):
-            raise FitError(f"likelihood of halo {halo_id!r}: z is {z}; give the redshift of the lens")
+        redshift = as_floats(z, f"{where}: z")
+        if redshift.size != 1 or not (np.isfinite(redshift).all() and redshift > -1.0):
+            raise FitError(f"{where}: z is {z}; give the redshift of the lens")
         positive = masses > 0
-        halo = HaloInfo(str(halo_id), float(z), "" if parent is None else str(parent))
+        halo = HaloInfo(str(halo_id), redshift.item(), "" if parent is None else str(parent))
         return cls(halo, mass_definition, masses[positive], {mass_definition: values[positive]})
 
     @property

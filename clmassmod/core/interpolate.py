@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 
 from clmassmod.records import Array
 
+SIX = 6  # neighbours that ``lagrange`` takes
+
 
 def _position(x: ArrayLike, start: float, step: float, n: int) -> Array:
     position = (np.asarray(x, dtype=float) - start) / step
@@ -64,3 +66,21 @@ def bicubic(
         row = np.array(wx) @ value[i : i + 4]
         return np.asarray(sum(wy[k] * row[j + k] for k in range(4)))
     return np.asarray(sum(wx[k] * wy[m] * value[i + k, j + m] for k in range(4) for m in range(4)))
+
+
+def lagrange(position: Array, n: int) -> tuple[np.ndarray, Array]:
+    """Return the first of six nodes about each position, and Lagrange's weights (..., node) of all n nodes.
+
+    Positions in steps of the nodes, of which there are at least six.
+    """
+    first = np.clip(position.astype(np.intp) - (SIX // 2 - 1), 0, n - SIX)
+    t = position - first
+    a, b, c, d, e, f = (t - k for k in range(SIX))
+    ab, cd, ef = a * b, c * d, e * f
+    cdef, abef, abcd = cd * ef / 24.0, ab * ef / 12.0, ab * cd / 24.0
+    weights = np.zeros((position.size, n))
+    place = first.ravel() + n * np.arange(position.size)
+    terms = (b * cdef / -5.0, a * cdef, -d * abef, c * abef, -f * abcd, e * abcd / 5.0)
+    for k, term in enumerate(terms):
+        weights.ravel()[place + k] = term.ravel()
+    return first, weights.reshape(*position.shape, n)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,8 @@ SEARCH = (17, 17)
 FINE = (49, 49)
 SEARCH_GROUPED = (9, 9)
 FINE_GROUPED = (33, 21)
-N_CORRELATIONS = 12
-N_NU = 16
+CELLS = 20  # of a third parameter, about where the density is
+_DEPTH = 12.0  # ln of density below the peak: 4.9 standard deviations
 
 Range = tuple[float, float]
 
@@ -63,19 +64,21 @@ def grid_posterior(
     if student:
         if len(group_starts) < len(table):
             raise ConfigError("model 'student' with projections of one parent needs method 'nuts'")
-        ln_nu, width = _nu_cells(prior["student_nu"])
-        box = locate_student(table, prior, edges, box)
+        box, ends = locate_student(table, prior, edges, box)
+        ln_nu = _centres(ends, CELLS)
         found = evaluate(_student(table, ln_nu), box, FINE_GROUPED)
         axes = {location: found.x, "ln_scatter": found.y, "ln_student_nu": ln_nu}
-        cells["ln_student_nu"] = width
+        cells["ln_student_nu"] = (ends[1] - ends[0]) / CELLS
     elif len(group_starts) == len(table):
         found = evaluate(_normal(table), box, FINE)
         axes = {location: found.x, "ln_scatter": found.y}
     else:
-        box = locate(_grouped(table, group_starts, 3), edges, SEARCH_GROUPED, widened(box, 1.5, edges))
-        found = evaluate(_grouped(table, group_starts, N_CORRELATIONS), box, FINE_GROUPED)
-        axes = {location: found.x, "ln_scatter": found.y, "parent_correlation": _centres(N_CORRELATIONS)}
-        cells["parent_correlation"] = 1.0 / N_CORRELATIONS
+        grouped = _grouped(table, group_starts)
+        box, ends = _narrowed(grouped, (0.0, 1.0), edges, widened(box, 1.5, edges), SEARCH_GROUPED)
+        correlations = _centres(ends, CELLS)
+        found = evaluate(grouped(correlations), box, FINE_GROUPED)
+        axes = {location: found.x, "ln_scatter": found.y, "parent_correlation": correlations}
+        cells["parent_correlation"] = (ends[1] - ends[0]) / CELLS
     marginals, grid = from_grid(axes, found.ln_density, rng, cells=cells)
     if student:
         marginals["student_nu"] = marginals.pop("ln_student_nu").exponential("student_nu")
@@ -90,10 +93,41 @@ def locate_normal(table: LikelihoodTable, location: str, prior: Mapping[str, Ran
     return edges, locate(_normal(table), edges, SEARCH, _first_look(table, edges))
 
 
-def locate_student(table: LikelihoodTable, prior: Mapping[str, Range], edges: Box, box: Box) -> Box:
-    """Return where Student's t has its posterior, from where the normal distribution has it."""
-    ln_nu, _ = _nu_cells(prior["student_nu"])
-    return locate(_student(table, ln_nu[::4]), edges, SEARCH, widened(box, 1.5, edges))
+def locate_student(
+    table: LikelihoodTable, prior: Mapping[str, Range], edges: Box, box: Box
+) -> tuple[Box, Range]:
+    """Return where Student's t has its posterior, and its ln nu, from where the normal distribution is."""
+    low, high = prior["student_nu"]
+    ends = float(np.log(low)), float(np.log(high))
+    return _narrowed(partial(_student, table), ends, edges, widened(box, 1.5, edges), SEARCH)
+
+
+def _narrowed(
+    density: Callable[[Array], LnDensity], ends: Range, edges: Box, box: Box, nodes: tuple[int, int]
+) -> tuple[Box, Range]:
+    """Return where a density of three parameters lives: the box of two, and the range of the third.
+
+    Parameters
+    ----------
+    density : callable
+        Of values of the third parameter (cell,), to the density (x, y, cell).
+    ends : (float, float)
+        Of the third parameter's prior.
+    edges, box : Box
+        Of the prior of the other two, and where to look first.
+    nodes : (int, int)
+        Of the grids of the search.
+    """
+    for _ in range(8):
+        box = locate(density(_centres(ends, 4)), edges, nodes, box)
+        found = evaluate(density(_centres(ends, CELLS)), box, nodes).ln_density.max(axis=(0, 1))
+        inside = np.flatnonzero(found > found.max() - _DEPTH)
+        cell = (ends[1] - ends[0]) / CELLS
+        low, high = ends[0] + cell * max(inside[0] - 1, 0), ends[0] + cell * min(inside[-1] + 2, CELLS)
+        share, ends = (high - low) / (ends[1] - ends[0]), (float(low), float(high))
+        if share > 0.6:
+            break
+    return box, ends
 
 
 def _first_look(table: LikelihoodTable, edges: Box) -> Box:
@@ -104,13 +138,8 @@ def _first_look(table: LikelihoodTable, edges: Box) -> Box:
     return Box(x, y if y[0] < y[1] else edges.y)
 
 
-def _centres(n: int) -> Array:
-    return (np.arange(n) + 0.5) / n
-
-
-def _nu_cells(ends: Range) -> tuple[Array, float]:
-    low, high = float(np.log(ends[0])), float(np.log(ends[1]))
-    return low + (high - low) * _centres(N_NU), (high - low) / N_NU
+def _centres(ends: Range, n: int) -> Array:
+    return ends[0] + (ends[1] - ends[0]) * (np.arange(n) + 0.5) / n
 
 
 def _normal(table: LikelihoodTable) -> LnDensity:
@@ -127,8 +156,8 @@ def _student(table: LikelihoodTable, ln_nu: Array) -> LnDensity:
     return ln_density
 
 
-def _grouped(table: LikelihoodTable, starts: NDArray[np.intp], n_correlations: int) -> LnDensity:
-    """Return ln likelihood (x, y, rho) with single haloes and groups told apart."""
+def _grouped(table: LikelihoodTable, starts: NDArray[np.intp]) -> Callable[[Array], LnDensity]:
+    """Return ln likelihood (x, y, rho) by correlations (rho,), with single haloes and groups told apart."""
     sizes = np.diff([*starts, len(table)])
     alone = starts[sizes == 1]
     singles = table.take(alone) if len(alone) else None
@@ -138,14 +167,14 @@ def _grouped(table: LikelihoodTable, starts: NDArray[np.intp], n_correlations: i
     # A member's own scatter far below its likelihood's width is as good as none.
     least = 0.02 * float(groups.width.min())
 
-    def ln_density(x: Array, y: Array) -> Array:
-        out = np.zeros((len(x), len(y), n_correlations))
+    def ln_density(correlations: Array, x: Array, y: Array) -> Array:
+        out = np.zeros((len(x), len(y), len(correlations)))
         if singles is not None:
             out += ln_population(singles, x, np.exp(y))[:, :, None]
         for j, sigma in enumerate(np.exp(y)):
-            for k, rho in enumerate(_centres(n_correlations)):
+            for k, rho in enumerate(correlations):
                 own = max(sigma * np.sqrt(1.0 - rho), least)
                 out[:, j, k] += ln_grouped(groups, group_starts, x, own, sigma * np.sqrt(rho))
         return out
 
-    return ln_density
+    return lambda correlations: partial(ln_density, correlations)

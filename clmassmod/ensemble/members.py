@@ -103,6 +103,8 @@ def _check(fit: HaloFit, definition: str) -> None:
 
 def opened_fits(fits: Fits) -> list[HaloFit]:
     """Return fits with those read that are given as paths."""
+    if isinstance(fits, (HaloFit, Path, str)):  # one of them, where several are meant
+        fits = [fits]
     return [_open(fit) for fit in fits]
 
 

@@ -69,5 +69,5 @@ def _least_scatter(
     if model.kernel == "mixture":
         return 0.1 * float(np.exp(box.y[0]))
     if model.kernel == "student":
-        box = locate_student(table, prior, edges, box)
+        box, _ = locate_student(table, prior, edges, box)
     return 0.5 * float(np.exp(box.y[0]))

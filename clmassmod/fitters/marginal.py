@@ -59,7 +59,8 @@ class Templates:
     signal: Array  # (node, mass, bin)
     slope: Array | None  # (node, mass, bin): change by one standard deviation of the two-halo amplitude
     concentration: Array  # (node, mass)
-    ln_weight: Array  # (node,)
+    ln_weight: Array  # (node,), or of the places that follow
+    nodes: Nodes
     calibration: tuple[float, float]  # mean and sd of 1 + m
 
     @cached_property
@@ -77,9 +78,7 @@ class Joint(NamedTuple):
 
     at_nodes: Array  # (sign, node, mass): ln of L times the weight of the node, for M and -M
     zero: float  # ln L at zero mass
-    concentration: Array  # (node, mass), and so ln_weight (node,), without nodes of the shear calibration
-    ln_weight: Array
-    calibration: tuple[float, float]  # mean and sd of 1 + m
+    made: Templates  # of all bins, or of the first part; the nodes of ``at_nodes`` may be its places
     models_at: Callable[
         [slice], tuple[Array, Array | None]
     ]  # signal and slope (node, mass, bin) at some masses
@@ -100,7 +99,7 @@ def joint(model: LensModel, data: FitData, mass_msun: Array, definition: str) ->
         key = (definition, nodes.significance, mass_msun.tobytes(), *_setting(data))
         made = model.memo.templates.get(key, lambda: made_of(data))
         at_nodes, zero = _at_nodes(_sums(data, made), made, data.significance)
-        return _joint(at_nodes, zero, made, made.at)
+        return Joint(at_nodes, zero, made, made.at)
     parts = data.parts(max(_LEAST, _NUMBERS // (nodes.number * len(mass_msun))))
     made = made_of(parts[0])
     sums = _sums(parts[0], made)
@@ -114,13 +113,7 @@ def joint(model: LensModel, data: FitData, mass_msun: Array, definition: str) ->
         signal = np.concatenate([piece.signal for piece in pieces], axis=-1)
         return signal, np.concatenate(slopes, axis=-1) if slopes else None
 
-    return _joint(at_nodes, zero, made, models_at)
-
-
-def _joint(
-    at_nodes: Array, zero: float, made: Templates, models_at: Callable[[slice], tuple[Array, Array | None]]
-) -> Joint:
-    return Joint(at_nodes, zero, made.concentration, made.ln_weight, made.calibration, models_at)
+    return Joint(at_nodes, zero, made, models_at)
 
 
 def _setting(data: FitData) -> Iterator[object]:
@@ -145,6 +138,7 @@ def _templates(model: LensModel, data: FitData, mass_msun: Array, definition: st
         _joined(slopes) if slopes else None,
         np.tile(concentration, (len(nodes.ln_offset_weight), 1)),
         (nodes.ln_offset_weight[:, None] + nodes.ln_c_weight).ravel(),
+        nodes,
         (1.0 + shear[0], shear[1]),
     )
 
@@ -224,6 +218,8 @@ def _at_nodes(sums: Sequence[Any], made: Templates, significance: float) -> tupl
     Signs are those of M and -M. The nodes of the templates come once for each of the shear calibration.
     """
     square_d, cross, square, *slopes = sums
+    if made.nodes.to_places is not None:
+        cross, square, *slopes = (made.nodes.to_places @ values for values in (cross, square, *slopes))
     mean, sd = made.calibration
     if made.slope is None:
         even, odd = _calibrated(cross, square, mean, sd)
@@ -238,8 +234,15 @@ def _at_nodes(sums: Sequence[Any], made: Templates, significance: float) -> tupl
 
 
 def _calibration_nodes(spread: float) -> tuple[Array, Array]:
-    """Return nodes and weights for a shear calibration whose sd is so many errors of the amplitude."""
-    return _CALIBRATION[3 if spread < 0.7 else 5]
+    """Return nodes and weights for a shear calibration whose sd is so many errors of the amplitude.
+
+    Gauss-Hermite; where the data know the amplitude better, equal steps within 4.5 standard deviations.
+    """
+    if spread < 1.0:
+        return _CALIBRATION[3 if spread < 0.4 else 5]
+    x = np.linspace(-4.5, 4.5, math.ceil(9.0 * spread) + 1)
+    weight = np.exp(-0.5 * x * x)
+    return x, weight / weight.sum()
 
 
 def _sums(data: FitData, made: Templates) -> list[Any]:

@@ -11,7 +11,7 @@ from clmassmod.core.likelihoods import LN_FLOOR
 from clmassmod.fitters.data import FitData
 from clmassmod.fitters.grid import MASS_GRID_MSUN, NODES_MSUN, place_of, to_mass_grid
 from clmassmod.fitters.likelihood import LensModel
-from clmassmod.fitters.marginal import Joint, joint, over_nodes
+from clmassmod.fitters.marginal import Joint, Templates, joint, over_nodes
 from clmassmod.fitters.result import best_model, describe, unusable
 from clmassmod.fitters.summary import MassPrior, check_prior, matters, summarise_mass
 from clmassmod.records import Array, HaloFit, ShearProfile
@@ -60,8 +60,8 @@ def _result(
     negative = _negative(found, float(positive.max()))
     summary = summarise_mass(MASS_GRID_MSUN, positive, negative, found.zero, prior)
     mass = summary["mass_ml_msun"]
-    signal, concentration, chi2 = _best(data, found, mass)
-    summary.update(describe(data, chi2), concentration_ml=concentration)
+    signal, concentration, chi2, n_fitted = _best(data, found, mass)
+    summary.update(describe(data, chi2, n_fitted), concentration_ml=concentration)
     return HaloFit(
         data.profiles[0].halo,
         model.primary,
@@ -83,30 +83,48 @@ def _negative(found: Joint, top: float) -> Array | None:
     return to_mass_grid(over_nodes(at_nodes)) if matters(at_most, found.zero, top) else None
 
 
-def _best(data: FitData, found: Joint, mass_msun: float) -> tuple[Array, float, float]:
-    """Return signal (bin,), concentration and chi squared at the best mass.
+def _best(data: FitData, found: Joint, mass_msun: float) -> tuple[Array, float, float, int]:
+    """Return signal (bin,), concentration, chi squared and number of fitted parameters at the best mass.
 
     Means over concentration and offset there; the two-halo amplitude and the shear's calibration fit best.
     """
     place, along = place_of(abs(mass_msun))
+    made = found.made
     ln_weight = found.at_nodes[0 if mass_msun >= 0 else 1, :, place] @ along
     weight = np.exp(ln_weight - ln_weight.max())
     weight /= weight.sum()
-    if len(weight) > len(found.ln_weight):
-        weight = weight.reshape(-1, len(found.ln_weight)).sum(axis=0)
-    ln_c = float(weight @ (np.log(found.concentration[:, place]) @ along))
+    if len(weight) > len(made.ln_weight):  # nodes of the shear's calibration
+        weight = weight.reshape(-1, len(made.ln_weight)).sum(axis=0)
+    if made.nodes.to_places is not None:
+        weight = weight @ made.nodes.to_places
+    ln_c = float(weight @ (np.log(made.concentration[:, place]) @ along))
 
     def mean(models: Array) -> Array:
         over_nodes = weight @ models.reshape(len(weight), -1)
         return np.asarray(along @ over_nodes.reshape(len(along), -1))
 
     signal, slope = found.models_at(place)
-    signal, (calibration, sd) = math.copysign(1.0, mass_msun) * mean(signal), found.calibration
+    signal, (calibration, sd) = math.copysign(1.0, mass_msun) * mean(signal), made.calibration
     steps = [sd * signal] if sd > 0 else []
     if slope is not None:
         steps.append(math.copysign(calibration, mass_msun) * mean(slope))
     signal, chi2 = _adjusted(data, calibration * signal, steps)
-    return signal, math.exp(ln_c), chi2
+    added, known = _of_concentration(made, weight)
+    return signal, math.exp(ln_c), chi2 + added, 1 + known
+
+
+def _of_concentration(made: Templates, weight: Array) -> tuple[float, int]:
+    """Return what a normal prior of ln c adds to chi squared, and whether a flat one leaves it to the data.
+
+    It counts as fitted where the data have made its variance less than half of the prior's.
+    """
+    deviation = made.nodes.deviation()
+    if deviation is None:
+        return 0.0, 0
+    x, flat = deviation
+    weight = weight.reshape(-1, len(x)).sum(axis=0)
+    mean = float(weight @ x)
+    return (0.0, int(float(weight @ x**2) - mean**2 < 0.5)) if flat else (mean**2, 0)
 
 
 def _adjusted(data: FitData, signal: Array, steps: list[Array]) -> tuple[Array, float]:

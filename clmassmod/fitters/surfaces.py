@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from clmassmod.core import nfw, nfw_table
+from clmassmod.core.interpolate import SIX, lagrange
 from clmassmod.core.massdef import threshold_density_msun_mpc3
 from clmassmod.core.miscentring import Miscentring, at_offsets, lattice
 from clmassmod.core.projected import Projected
@@ -25,8 +26,7 @@ _STEP = 0.12  # in ln r_s: sixth-order interpolation errs by 1e-7
 _RADIAL_STEP = 0.08  # in ln R: the excess surface densities of centred profiles err by less than 1e-6
 _KINKED_STEP = 0.05  # the same about another centre
 _TOGETHER = 4  # nodes in ln R come by so many, so that haloes of about the same radii share them
-_POINTS = 6
-_VALUES = 64_000  # of a block
+_VALUES = 16_000  # of a block: arrays of 128 kB, which the system does not hand out page by page
 _BLOCK = 48  # masses that share nodes in ln r_s: few of a matrix of weights are not zero
 
 
@@ -94,7 +94,7 @@ def _between_nodes(radius_mpc: Array, step: float) -> tuple[Array, Array]:
     """Return radii (node,) on multiples of a step in ln R, which haloes share, and weights (radius, node)."""
     x = np.log(radius_mpc)
     first, n = lattice(x.min() - 2.0 * step, x.max(), step, _TOGETHER)
-    _, weights = _lagrange(x / step - first, n)
+    _, weights = lagrange(x / step - first, n)
     return np.exp(step * (first + np.arange(n))), weights
 
 
@@ -190,7 +190,7 @@ def _off_centre(
         for i in range(part.start, part.stop):
             for start in range(0, ln_r_s.shape[1], _BLOCK):
                 block = slice(start, start + _BLOCK)
-                low, high = int(first[i, block].min()), int(first[i, block].max()) + _POINTS
+                low, high = int(first[i, block].min()), int(first[i, block].max()) + SIX
                 values = (weights[i, block, low:high] @ both[low:high]).reshape(-1, *shape)
                 into = out[:, :, i - part.start, block]
                 np.multiply(values.transpose(1, 2, 0, 3), amplitude[i, block], out=into)
@@ -236,22 +236,7 @@ def _interpolation(x: Array) -> tuple[Array, np.ndarray, Array]:
     The weights, (..., node), are those of Lagrange.
     """
     low, high = float(x.min()), float(x.max())
-    n = max(int(np.ceil((high - low) / _STEP)) + 1, _POINTS)
+    n = max(int(np.ceil((high - low) / _STEP)) + 1, SIX)
     nodes: Array = low + _STEP * np.arange(n, dtype=float) + 0.5 * (high - low - _STEP * (n - 1))
-    first, weights = _lagrange((x - nodes[0]) / _STEP, n)
+    first, weights = lagrange((x - nodes[0]) / _STEP, n)
     return nodes, first, weights
-
-
-def _lagrange(position: Array, n: int) -> tuple[np.ndarray, Array]:
-    """Return the first of six nodes about each position, and the weights (..., node) of all n nodes."""
-    first = np.clip(position.astype(np.intp) - (_POINTS // 2 - 1), 0, n - _POINTS)
-    t = position - first
-    a, b, c, d, e, f = (t - k for k in range(_POINTS))
-    ab, cd, ef = a * b, c * d, e * f
-    cdef, abef, abcd = cd * ef / 24.0, ab * ef / 12.0, ab * cd / 24.0
-    weights = np.zeros((position.size, n))
-    place = first.ravel() + n * np.arange(position.size)
-    terms = (b * cdef / -5.0, a * cdef, -d * abef, c * abef, -f * abcd, e * abcd / 5.0)
-    for k, term in enumerate(terms):
-        weights.ravel()[place + k] = term.ravel()
-    return first, weights.reshape(*position.shape, n)

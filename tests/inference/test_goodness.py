@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from lenses import empty_profile, make_tables
+from lenses import empty_profile, make_tables, model_signal
 from scipy import stats
 
 from clmassmod.core.projected import Projected
@@ -67,7 +67,24 @@ def test_the_best_model_follows_the_data(tables, haloes):
         assert exact.summary["chi2"] == pytest.approx(point.summary["chi2"], abs=0.2)
 
 
-def test_a_concentration_that_is_free_is_a_parameter_of_the_point_fit(tables, haloes):
+def test_a_concentration_that_is_free_is_a_parameter_where_the_data_know_it(tables, haloes):
     model = LensModel.build(tables, nuisance={"concentration": {"range": (1.0, 15.0)}})
     assert curvefit.fit(haloes[0], model).summary["dof"] == N_BINS - 2
-    assert scan.fit(haloes[0], model).summary["dof"] == N_BINS - 1  # a mean over it
+    assert scan.fit(haloes[0], model).summary["dof"] == N_BINS - 2
+    noisy = replace(haloes[0], error=100.0 * haloes[0].error)
+    assert scan.fit(noisy, model).summary["dof"] == N_BINS - 1
+
+
+@pytest.mark.parametrize("prior", [{"scatter": 0.35}, {"range": (1.0, 15.0)}])
+def test_chi_squared_where_the_concentration_is_marginalised(tables, prior):
+    """Drawn from the prior at a signal-to-noise ratio of 50, where the data know the concentration."""
+    rng = np.random.default_rng(5)
+    model = LensModel.build(tables, concentration=4.0, nuisance={"concentration": prior})
+    empty = empty_profile(tables, radius=np.geomspace(0.3, 3.0, N_BINS), error=0.005)
+    found = []
+    for _ in range(N):
+        c = 4.0 * np.exp(0.35 * rng.normal()) if "scatter" in prior else 15.0 ** rng.uniform()
+        signal = model_signal(model, empty, 8e14, concentration=c)
+        profile = replace(empty, value=signal + 0.005 * rng.normal(size=N_BINS))
+        found.append(scan.fit(profile, model).summary["p_value"])
+    assert stats.kstest(found, "uniform").pvalue > 0.01

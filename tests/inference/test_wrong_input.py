@@ -205,6 +205,28 @@ def test_likelihoods_with_units_and_masks():
         HaloFit.from_likelihood("h", 0.3, GRID_MSUN, np.ma.masked_less(ln_like, -10.0))
 
 
+def test_redshifts_and_single_fits(fits):
+    ln_like = -0.5 * ((GRID_MSUN - 5e14) / 1e14) ** 2
+    for z in ("x", None, NAN, [0.3, 0.4]):
+        with pytest.raises(FitError, match="likelihood of halo 'h': z"):
+            HaloFit.from_likelihood("h", z, GRID_MSUN, ln_like)
+    one = bias.fit(fits[0], {fits[0].halo_id: 5e14})
+    assert one.mean == bias.fit(fits[:1], {fits[0].halo_id: 5e14}).mean
+
+
+def test_columns_with_units(profile):
+    """A column of a table knows its unit and its mask, but is no quantity."""
+    from astropy.table import MaskedColumn
+
+    radius = MaskedColumn(1e3 * profile.radius_mpc, unit="kpc", mask=np.arange(12) == 3)
+    found = replace(profile, radius_mpc=radius).radius_mpc
+    assert np.isnan(found[3])
+    assert np.delete(found, 3) == pytest.approx(np.delete(profile.radius_mpc, 3), rel=1e-12)
+    unit = u.Msun / u.Mpc**2
+    sheared = replace(profile, observable="delta_sigma", covariance=np.eye(12) * 1e26 * unit**2)
+    assert sheared.covariance == pytest.approx(1e26 * np.eye(12))
+
+
 def test_seeds_and_numbers_of_draws(model, profile, fits):
     truth = {fit.halo_id: 5e14 for fit in fits}
     for method in ("grid", "nuts"):

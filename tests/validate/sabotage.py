@@ -356,7 +356,9 @@ SABOTAGES = {
     ),
     "scan/chi_squared_probability": one("fitters.summary:chi2_probability", times(1.001)),
     "scan/grid_statistics": one("core.gridstats:summarise", out(lambda s: s._replace(mode=s.mode + 0.02))),
-    "scan/scatter_of_concentration": one("fitters.nuisance:_normal", give(lambda sd, s: (1.5 * sd, s))),
+    "scan/scatter_of_concentration": one(
+        "fitters.nuisance:_places", give(lambda low, high, s, sd: (1.5 * low, 1.5 * high, s, 1.5 * sd))
+    ),
     "scan/free_concentration": one("fitters.nuisance:_legendre", first(lambda x: 0.8 * x)),
     "scan/shear_calibration": one(
         "fitters.marginal:_calibrated", give(lambda x, y, mean, sd: (x, y, mean, 1.3 * sd))
