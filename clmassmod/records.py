@@ -8,7 +8,6 @@ redshift z_s sees ``beta_s`` times as much, beta_s = beta(z_s) / beta(infinity).
 from __future__ import annotations
 
 import copyreg
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
