@@ -43,7 +43,7 @@ _CONVERSION_NODES_MSUN = np.geomspace(2e10, 9e16, 240)  # haloes of the stored m
 class Memos:
     """What haloes share, each kind in a ``Memo`` of its own."""
 
-    templates: Memo = field(default_factory=lambda: Memo(8))  # so many signal-to-noise ratios take turns
+    templates: Memo = field(default_factory=lambda: Memo(4_000_000))  # numbers: 32 MB
     centres: Memo = field(default_factory=lambda: Memo(64))
     surfaces: Memo = field(default_factory=lambda: Memo(4_000_000))  # numbers: 32 MB
 

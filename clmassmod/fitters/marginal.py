@@ -43,6 +43,9 @@ _NUMBERS, _LEAST = 2_000_000, 256  # of a part's models (16 MB), and the fewest 
 # nodes of the shear calibration where the two-halo amplitude is integrated in closed form
 _CALIBRATION = {n: _normal_nodes(n) for n in (3, 5)}
 
+Models = tuple[Array, Array | None]
+"""Signal and slope (node, mass, bin)."""
+
 
 class SignedLikelihood(NamedTuple):
     """ln L at masses M, at -M, (mass,), and at zero."""
@@ -68,7 +71,7 @@ class Templates:
         """Squares of the signal, (node, mass, bin), which haloes of the same models share."""
         return self.signal**2
 
-    def at(self, place: slice) -> tuple[Array, Array | None]:
+    def at(self, place: slice) -> Models:
         """Return signal and slope at some of the masses."""
         return self.signal[:, place], None if self.slope is None else self.slope[:, place]
 
@@ -79,9 +82,7 @@ class Joint(NamedTuple):
     at_nodes: Array  # (sign, node, mass): ln of L times the weight of the node, for M and -M
     zero: float  # ln L at zero mass
     made: Templates  # of all bins, or of the first part; the nodes of ``at_nodes`` may be its places
-    models_at: Callable[
-        [slice], tuple[Array, Array | None]
-    ]  # signal and slope (node, mass, bin) at some masses
+    models_at: Callable[[slice], Models]  # at some of the masses
 
 
 def joint(model: LensModel, data: FitData, mass_msun: Array, definition: str) -> Joint:
@@ -97,7 +98,8 @@ def joint(model: LensModel, data: FitData, mass_msun: Array, definition: str) ->
 
     if data.n_bins <= MANY or data.whitening is not None:
         key = (definition, nodes.significance, mass_msun.tobytes(), *_setting(data))
-        made = model.memo.templates.get(key, lambda: made_of(data))
+        size = 3 * nodes.number * len(mass_msun) * data.n_bins
+        made = model.memo.templates.get(key, lambda: made_of(data), size)
         at_nodes, zero = _at_nodes(_sums(data, made), made, data.significance)
         return Joint(at_nodes, zero, made, made.at)
     parts = data.parts(max(_LEAST, _NUMBERS // (nodes.number * len(mass_msun))))
@@ -107,7 +109,7 @@ def joint(model: LensModel, data: FitData, mass_msun: Array, definition: str) ->
         sums = [a + b for a, b in zip(sums, _sums(part, made_of(part)), strict=True)]
     at_nodes, zero = _at_nodes(sums, made, data.significance)
 
-    def models_at(place: slice) -> tuple[Array, Array | None]:
+    def models_at(place: slice) -> Models:
         pieces = [made_of(part, mass_msun[place]) for part in parts]
         slopes = [piece.slope for piece in pieces if piece.slope is not None]
         signal = np.concatenate([piece.signal for piece in pieces], axis=-1)
