@@ -20,6 +20,8 @@ from clmassmod.fitters.summary import MassPrior
 from clmassmod.plain import whole_number
 from clmassmod.records import Array, HaloFit, ShearProfile
 
+_ACCEPT = 0.9  # posteriors end at the edges of the tabulated offsets and concentrations
+
 
 def fit(
     profiles: ShearProfile | Sequence[ShearProfile],
@@ -61,7 +63,14 @@ def fit(
     density = HaloDensity(model, data, prior)
     seed = int((rng or np.random.default_rng(0)).integers(2**32))
     drawn = sample(
-        density, density.expand, density.start(start_mass), seed=seed, draws=draws, tune=tune, chains=chains
+        density,
+        density.expand,
+        density.start(start_mass),
+        seed=seed,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        target_accept=_ACCEPT,
     )
     problems = drawn.problems
     return replace(

@@ -57,6 +57,7 @@ class _Plan:
     draws: int
     tune: int
     chains: int
+    target_accept: float
 
 
 def sample(
@@ -68,6 +69,7 @@ def sample(
     draws: int = 1000,
     tune: int = 600,
     chains: int = 4,
+    target_accept: float = 0.8,
 ) -> Draws:
     """Draw from a density over unconstrained parameters.
 
@@ -84,11 +86,15 @@ def sample(
     seed : int
     draws, tune, chains : int
         Draws a chain that are kept, and that are spent on tuning.
+    target_accept : float
+        Of the tuned steps: nearer to 1 they are smaller, for densities with sharp bends.
     """
     names = list(expand(start))
     run = _nutpie if importlib.util.find_spec("nutpie") else _pymc
     first = np.asarray(start, dtype=float)
-    raw, divergences = run(_Plan(ln_density, expand, names, first, seed % 2**32, draws, tune, chains))
+    raw, divergences = run(
+        _Plan(ln_density, expand, names, first, seed % 2**32, draws, tune, chains, target_accept)
+    )
     return Draws(raw, diagnose(raw, divergences))
 
 
@@ -138,6 +144,7 @@ def _nutpie(plan: _Plan) -> tuple[dict[str, Array], float]:
         tune=plan.tune,
         chains=plan.chains,
         seed=plan.seed,
+        target_accept=plan.target_accept,
         progress_bar=False,
         save_warmup=False,
     )
@@ -177,6 +184,7 @@ def _pymc(plan: _Plan) -> tuple[dict[str, Array], float]:
             chains=plan.chains,
             cores=cores_for(plan.chains),
             random_seed=plan.seed,
+            target_accept=plan.target_accept,
             initvals={"x": plan.start},
             progressbar=False,
             compute_convergence_checks=False,
