@@ -28,7 +28,7 @@ class Axis:
     """
 
     def __init__(self, nodes: Array) -> None:
-        self.nodes, self.listed = nodes, nodes.tolist()
+        self.listed = nodes.tolist()
         self.step = nodes[1:] - nodes[:-1]
         self.weight = np.zeros(len(nodes))  # of the trapezoid rule, twice
         self.weight[1:] += self.step

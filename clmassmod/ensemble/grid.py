@@ -60,25 +60,22 @@ def grid_posterior(
         For Student's t and projections together, which take the sampler.
     """
     edges, box = locate_normal(table, location, prior)
+    third: dict[str, Array] = {}
     cells: dict[str, float] = {}
-    if student:
-        if len(group_starts) < len(table):
-            raise ConfigError("model 'student' with projections of one parent needs method 'nuts'")
-        box, ends = locate_student(table, prior, edges, box)
-        ln_nu = _centres(ends, CELLS)
-        found = evaluate(_student(table, ln_nu), box, FINE_GROUPED)
-        axes = {location: found.x, "ln_scatter": found.y, "ln_student_nu": ln_nu}
-        cells["ln_student_nu"] = (ends[1] - ends[0]) / CELLS
-    elif len(group_starts) == len(table):
+    if len(group_starts) == len(table) and not student:
         found = evaluate(_normal(table), box, FINE)
-        axes = {location: found.x, "ln_scatter": found.y}
     else:
-        grouped = _grouped(table, group_starts)
-        box, ends = _narrowed(grouped, (0.0, 1.0), edges, widened(box, 1.5, edges), SEARCH_GROUPED)
-        correlations = _centres(ends, CELLS)
-        found = evaluate(grouped(correlations), box, FINE_GROUPED)
-        axes = {location: found.x, "ln_scatter": found.y, "parent_correlation": correlations}
-        cells["parent_correlation"] = (ends[1] - ends[0]) / CELLS
+        if not student:
+            name, density = "parent_correlation", _grouped(table, group_starts)
+            box, ends = _narrowed(density, (0.0, 1.0), edges, widened(box, 1.5, edges), SEARCH_GROUPED)
+        elif len(group_starts) == len(table):
+            name, density = "ln_student_nu", partial(_student, table)
+            box, ends = locate_student(table, prior, edges, box)
+        else:
+            raise ConfigError("model 'student' with projections of one parent needs method 'nuts'")
+        third[name], cells[name] = _centres(ends, CELLS), (ends[1] - ends[0]) / CELLS
+        found = evaluate(density(third[name]), box, FINE_GROUPED)
+    axes = {location: found.x, "ln_scatter": found.y, **third}
     marginals, grid = from_grid(axes, found.ln_density, rng, cells=cells)
     if student:
         marginals["student_nu"] = marginals.pop("ln_student_nu").exponential("student_nu")

@@ -182,15 +182,14 @@ def prepare(profiles: tuple[ShearProfile, ...], noise: Covariance | None = None)
     for profile, good in zip(profiles, used, strict=True):
         last = first + int(good.sum())
         if profile.covariance is not None:
-            matrix = np.asarray(profile.covariance, dtype=float)
-            total[first:last, first:last] += _cut(profile, matrix, good)
+            total[first:last, first:last] += _cut(profile, profile.covariance, good)
         first = last
     return FitData(profiles, used, value, error, _whitening(total, profiles[0]), n_unused)
 
 
 def joined(parts: list[Array]) -> Array:
-    """Return the bins (bin,) of all profiles, one after the other."""
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    """Return the bins (..., bin) of all profiles, one after the other."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
 
 def _cut(profile: ShearProfile, matrix: Array, good: NDArray[np.bool_]) -> Array:

@@ -6,38 +6,20 @@ import math
 
 import numpy as np
 
-from clmassmod.core.interpolate import scalar_stencil
+from clmassmod.core.interpolate import lagrange, scalar_stencil
 from clmassmod.records import Array
 
 FACTOR = 3
 MASS_GRID_MSUN: Array = np.geomspace(1e12, 2e16, 400)
 NODES_MSUN: Array = MASS_GRID_MSUN[::FACTOR].copy()  # (134,), the last one included
-_POINTS = 6
 _LN_LOWEST, _LN_STEP = math.log(NODES_MSUN[0]), math.log(NODES_MSUN[1] / NODES_MSUN[0])
 
 for _array in (MASS_GRID_MSUN, NODES_MSUN):
     _array.setflags(write=False)
 
 
-def _interpolation(n: int) -> Array:
-    """Return the matrix (node, mass) from the nodes to all masses: Lagrange weights of six neighbours."""
-    cells = np.arange(n - 1)
-    first = np.clip(cells - (_POINTS // 2 - 1), 0, n - _POINTS)
-    place = first[:, None] + np.arange(_POINTS)
-    target = cells[:, None] + np.arange(1, FACTOR) / FACTOR
-    matrix = np.zeros((n, (n - 1) * FACTOR + 1))
-    matrix[np.arange(n), FACTOR * np.arange(n)] = 1.0
-    for k in range(_POINTS):
-        weights = np.ones(target.shape)
-        for j in range(_POINTS):
-            if j != k:
-                weights *= (target - place[:, j : j + 1]) / (k - j)
-        for new in range(FACTOR - 1):
-            matrix[place[:, k], FACTOR * cells + new + 1] = weights[:, new]
-    return matrix
-
-
-_TO_MASS_GRID = _interpolation(len(NODES_MSUN))
+# from the nodes to all masses, (node, mass)
+_TO_MASS_GRID = np.ascontiguousarray(lagrange(np.arange(len(MASS_GRID_MSUN)) / FACTOR, len(NODES_MSUN))[1].T)
 
 
 def to_mass_grid(values: Array) -> Array:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from clmassmod.core.likelihoods import LN_FLOOR
 from clmassmod.core.projected import Projected
-from clmassmod.fitters.data import MANY, FitData
+from clmassmod.fitters.data import MANY, FitData, joined
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.nuisance import Nodes
 from clmassmod.fitters.observables import observable, observable_and_slope
@@ -111,9 +111,7 @@ def joint(model: LensModel, data: FitData, mass_msun: Array, definition: str) ->
 
     def models_at(place: slice) -> Models:
         pieces = [made_of(part, mass_msun[place]) for part in parts]
-        slopes = [piece.slope for piece in pieces if piece.slope is not None]
-        signal = np.concatenate([piece.signal for piece in pieces], axis=-1)
-        return signal, np.concatenate(slopes, axis=-1) if slopes else None
+        return _joined([(piece.signal, piece.slope) for piece in pieces])
 
     return Joint(at_nodes, zero, made, models_at)
 
@@ -134,10 +132,8 @@ def _templates(model: LensModel, data: FitData, mass_msun: Array, definition: st
         for profile, used in zip(data.profiles, data.used, strict=True)
     ]
     shear = model.nuisance.shear_bias or (0.0, 0.0)
-    slopes = [slope for _, slope in parts if slope is not None]
     return Templates(
-        _joined([signal for signal, _ in parts]),
-        _joined(slopes) if slopes else None,
+        *_joined(parts),
         np.tile(concentration, (len(nodes.ln_offset_weight), 1)),
         (nodes.ln_offset_weight[:, None] + nodes.ln_c_weight).ravel(),
         nodes,
@@ -153,7 +149,7 @@ def _models(
     masses: Array,
     concentration: Array,
     nodes: Nodes,
-) -> tuple[Array, Array | None]:
+) -> Models:
     """Return signal and slope (offset, concentration, mass, bin) of one profile."""
     radius = profile.radius_mpc[used]
     mean, sd = model.nuisance.two_halo or (0.0, 0.0)
@@ -191,10 +187,12 @@ def _haloes(
     return np.array(masses), np.array([r(m, environment.z) for r, m in zip(relations, masses, strict=True)])
 
 
-def _joined(parts: list[Array]) -> Array:
-    """Return (offset, concentration, mass, bin) of all profiles as (node, mass, bin)."""
-    whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
-    return whole.reshape(-1, *whole.shape[-2:])
+def _joined(parts: list[Models]) -> Models:
+    """Return signal and slope of all profiles, (node, mass, bin), from (..., mass, bin) of each."""
+    signal = joined([signal for signal, _ in parts])
+    slopes = [slope for _, slope in parts if slope is not None]
+    shape = (-1, *signal.shape[-2:])
+    return signal.reshape(shape), joined(slopes).reshape(shape) if slopes else None
 
 
 def _relations(model: LensModel, nodes: Nodes) -> list[Callable[[Array, float], Array]]:
@@ -300,12 +298,12 @@ def _signs(even: Array, odd: Array, out: Array) -> Array:
     return out
 
 
-def over_nodes(joined: Array) -> Array:
+def over_nodes(at_nodes: Array) -> Array:
     """Return ln L (mass,): ln of the sum of exp of its parts (node, mass)."""
-    if len(joined) == 1:
-        return joined[0]  # type: ignore[no-any-return]
-    top = joined.max(axis=0)
-    values = joined - top
+    if len(at_nodes) == 1:
+        return at_nodes[0]  # type: ignore[no-any-return]
+    top = at_nodes.max(axis=0)
+    values = at_nodes - top
     np.maximum(values, LN_FLOOR, out=values)  # numbers that underflow take a hundred times as long
     np.exp(values, out=values)
     top += np.log(values.sum(axis=0))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from clmassmod.core.projected import Projected
-from clmassmod.fitters.data import FitData
+from clmassmod.fitters.data import FitData, joined
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.observables import observable
 from clmassmod.fitters.surfaces import between, centre_operators, centred_nfw, radial_nodes, tabulated
@@ -64,8 +64,7 @@ class Residuals:
             observable(profile, used, self._surface(profile.radius_mpc[used], mass, concentration, amplitude))
             for profile, used in zip(self.data.profiles, self.data.used, strict=True)
         ]
-        whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-        return (sign * calibration)[:, np.newaxis] * whole, concentration
+        return (sign * calibration)[:, np.newaxis] * joined(parts), concentration
 
     def _surface(self, radius: Array, mass: Array, concentration: Array, amplitude: ArrayLike) -> Projected:
         nodes, weights = radial_nodes(radius)

@@ -81,9 +81,9 @@ def with_summary(fit: HaloFit, prior: MassPrior) -> HaloFit:
     if fit.status != "ok" or fit.summary:
         return fit
     ln_like = fit.ln_like[fit.mass_definition]
-    best = posterior_summary(fit.mass_msun, ln_like, "flat")["mass_mode_msun"]
-    found = posterior_summary(fit.mass_msun, ln_like, prior)
-    return replace(fit, summary={"mass_ml_msun": best, **found})
+    flat = posterior_summary(fit.mass_msun, ln_like, "flat")
+    found = flat if prior == "flat" else posterior_summary(fit.mass_msun, ln_like, prior)
+    return replace(fit, summary={"mass_ml_msun": flat["mass_mode_msun"], **found})
 
 
 def maximum(

@@ -81,13 +81,13 @@ def exact():
     return exact_ln_likelihood
 
 
-def moments(x, y, ln_density):
-    """Return means and standard deviations of a density on a grid."""
+def moments(axes, ln_density):
+    """Return mean and standard deviation along each axis of a density on a grid."""
     p = np.exp(ln_density - ln_density.max())
     p /= p.sum()
     found = []
-    for values, axis in ((x, 1), (y, 0)):
-        q = p.sum(axis=axis)
+    for i, values in enumerate(axes):
+        q = p.sum(axis=tuple(j for j in range(len(axes)) if j != i))
         mean = q @ values
         found.append((mean, np.sqrt(q @ (values - mean) ** 2)))
     return found

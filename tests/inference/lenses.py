@@ -4,7 +4,7 @@ import numpy as np
 
 from clmassmod.cosmology import Cosmology
 from clmassmod.fitters.likelihood import LensModel
-from clmassmod.records import HaloInfo, ShearProfile
+from clmassmod.records import HaloFit, HaloInfo, ShearProfile
 from clmassmod.tables import Tables, build
 
 COSMOLOGY = Cosmology(H0=70.0, Om0=0.3, Ob0=0.049, sigma8=0.81, ns=0.95)
@@ -56,3 +56,20 @@ def numeric_gradient(density, x, step, n=None):
     """Return derivatives of a ln density by central differences, of the first n parameters."""
     steps = step * np.eye(len(x))[:n]
     return np.array([(density(x + s)[0] - density(x - s)[0]) / (2 * step) for s in steps])
+
+
+def normal_fits(offset, noise, projections=1, mass_msun=5e14):
+    """Return fits whose likelihoods are normal in ln M about ln M_true + offset, (halo,), and their truth."""
+    grid = np.geomspace(1e12, 2e16, 400)
+    y = np.log(grid / mass_msun)
+    fits = [
+        HaloFit.from_likelihood(
+            f"h{i:04d}",
+            0.3,
+            grid,
+            -0.5 * ((y - x) / s) ** 2,
+            parent=f"p{i // projections:04d}" if projections > 1 else None,
+        )
+        for i, (x, s) in enumerate(zip(offset, noise, strict=True))
+    ]
+    return fits, dict.fromkeys((fit.halo_id for fit in fits), mass_msun)

@@ -36,7 +36,7 @@ def test_posterior_is_the_exact_one(population, exact, grid_moments):
     fine_x, fine_y = np.linspace(x[0], x[-1], 300), np.linspace(y[0], y[-1], 301)
     density = exact(made.offset, made.noise, fine_x, np.exp(fine_y))
     for name, (mean, sd) in zip(
-        ("ln_bias", "ln_scatter"), grid_moments(fine_x, fine_y, density), strict=True
+        ("ln_bias", "ln_scatter"), grid_moments((fine_x, fine_y), density), strict=True
     ):
         assert abs(post.mean[name] - mean) < 0.005 * sd
         assert post.sd[name] == pytest.approx(sd, rel=0.005)

@@ -4,34 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from lenses import normal_fits
 
 from clmassmod import bias
 from clmassmod.errors import ConfigError
-from clmassmod.records import HaloFit
 
 pytestmark = pytest.mark.inference
-GRID_MSUN = np.geomspace(1e12, 2e16, 400)
-LN_TRUE = np.log(5e14)
-
-
-def fits_at(offset, noise, projections=1):
-    """Return fits whose likelihoods are normal in ln M about ln M_true + offset, and their truth."""
-    ln_mass = np.log(GRID_MSUN)
-    fits = [
-        HaloFit.from_likelihood(
-            f"h{i:04d}",
-            0.3,
-            GRID_MSUN,
-            -0.5 * ((ln_mass - LN_TRUE - x) / s) ** 2,
-            parent=f"p{i // projections:04d}" if projections > 1 else None,
-        )
-        for i, (x, s) in enumerate(zip(offset, noise, strict=True))
-    ]
-    return fits, {fit.halo_id: float(np.exp(LN_TRUE)) for fit in fits}
 
 
 def analysed(offset, noise, projections=1):
-    fits, truth = fits_at(offset, noise, projections)
+    fits, truth = normal_fits(offset, noise, projections)
     posterior = bias.fit(fits, truth)
     return posterior, bias.influence(fits, truth, posterior)
 
@@ -59,7 +41,7 @@ def test_influence_agrees_with_leaving_out_one_parent_at_a_time(projections):
     noise = rng.uniform(0.2, 0.7, n)
     offset = shared + 0.1 * rng.normal(size=n) + noise * rng.normal(size=n)
     posterior, found = analysed(offset, noise, projections)
-    fits, truth = fits_at(offset, noise, projections)
+    fits, truth = normal_fits(offset, noise, projections)
     for parent in list(found)[::6]:
         rest = [fit for fit in fits if fit.parent != parent]
         change = posterior.ln_bias.mean - bias.fit(rest, truth).ln_bias.mean
@@ -110,7 +92,7 @@ def test_identical_analyses_have_no_shift_and_no_error():
 
 
 def test_a_posterior_without_grid_is_refused():
-    fits, truth = fits_at(np.random.default_rng(3).normal(0, 0.3, 20), np.full(20, 0.3))
+    fits, truth = normal_fits(np.random.default_rng(3).normal(0, 0.3, 20), np.full(20, 0.3))
     sampled = replace(bias.fit(fits, truth), grid=None)  # as a sampler's is
     with pytest.raises(ConfigError, match="model 'constant', method 'grid'"):
         bias.influence(fits, truth, sampled)

@@ -2,41 +2,15 @@
 
 import numpy as np
 import pytest
+from lenses import normal_fits
 from scipy import stats
 
 from clmassmod import bias
-from clmassmod.records import HaloFit
 
 pytestmark = pytest.mark.inference
 
-GRID_MSUN = np.geomspace(1e12, 2e16, 400)
 
-
-def fits_of(ln_ratio, noise, per_parent=1):
-    """Return fits with normal likelihoods in ln M about 4e14 times these ratios, and their truth."""
-    x = np.log(GRID_MSUN / 4e14)
-    fits = [
-        HaloFit.from_likelihood(
-            f"h{i:05d}", 0.3, GRID_MSUN, -0.5 * ((x - value) / noise) ** 2, parent=f"p{i // per_parent:05d}"
-        )
-        for i, value in enumerate(ln_ratio)
-    ]
-    return fits, {fit.halo_id: 4e14 for fit in fits}
-
-
-def moments(axes, ln_density):
-    """Return mean and standard deviation along each axis of a density on a grid."""
-    p = np.exp(ln_density - ln_density.max())
-    found = []
-    for i, x in enumerate(axes):
-        weight = p.sum(axis=tuple(j for j in range(len(axes)) if j != i))
-        weight /= weight.sum()
-        mean = weight @ x
-        found.append((mean, np.sqrt(weight @ (x - mean) ** 2)))
-    return found
-
-
-def exact(function, centres, widths, limits):
+def posterior(function, moments, centres, widths, limits):
     """Return moments of a density on grids of 41 nodes that follow it; ends are the priors'."""
     for _ in range(4):
         axes = [
@@ -66,15 +40,17 @@ def triples(ratio, noise):
 
 
 @pytest.mark.parametrize("rho", [0.5, 0.97])
-def test_correlation_of_parents_that_is_known_well(rho):
+def test_correlation_of_parents_that_is_known_well(rho, grid_moments):
     """300 parents in threes; a dozen cells in 0 to 1 were off by 7 standard deviations in ln sigma."""
     rng, sigma, noise = np.random.default_rng(2), 0.25, 0.06
     shared = np.repeat(np.sqrt(rho) * rng.normal(size=300), 3)
     ratio = -0.1 + sigma * (shared + np.sqrt(1.0 - rho) * rng.normal(size=900)) + noise * rng.normal(size=900)
-    found = bias.fit(*fits_of(ratio, noise, 3))
+    found = bias.fit(*normal_fits(ratio, np.full(900, noise), 3))
     names = ("ln_bias", "ln_scatter", "parent_correlation")
     limits = ((-1.0, 1.0), (np.log(0.01), np.log(10.0)), (1e-6, 1.0 - 1e-6))
-    want = exact(triples(ratio, noise), [found.mean[n] for n in names], (0.2, 0.4, 0.3), limits)
+    want = posterior(
+        triples(ratio, noise), grid_moments, [found.mean[n] for n in names], (0.2, 0.4, 0.3), limits
+    )
     for name, (mean, sd) in zip(names, want, strict=True):
         print(
             f"{name}: off by {(found.mean[name] - mean) / sd:+.4f} sd, sd by {found.sd[name] / sd - 1:+.4f}"
@@ -83,11 +59,12 @@ def test_correlation_of_parents_that_is_known_well(rho):
         assert found.sd[name] == pytest.approx(sd, rel=0.04)  # draws are uniform in cells of 0.6 sd
 
 
-def test_degrees_of_freedom_that_are_known_well():
+def test_degrees_of_freedom_that_are_known_well(grid_moments):
     """nu = 2.2 under a wide prior; 16 cells of the prior were off by 3 standard deviations in ln sigma."""
     rng, sigma, noise, nu = np.random.default_rng(3), 0.25, 0.05, 2.2
     ratio = np.clip(sigma * rng.standard_t(nu, 400), -4.0, 3.0) + noise * rng.normal(size=400)
-    found = bias.fit(*fits_of(ratio, noise), model="student", prior={"student_nu": (0.5, 3000.0)})
+    made = normal_fits(ratio, np.full(400, noise))
+    found = bias.fit(*made, model="student", prior={"student_nu": (0.5, 3000.0)})
     x, weight = np.polynomial.hermite_e.hermegauss(9)
 
     def ln_density(b, y, ln_nu):
@@ -102,7 +79,7 @@ def test_degrees_of_freedom_that_are_known_well():
     ln_nu = np.log(found.samples["student_nu"])
     centres = (found.mean["ln_bias"], found.mean["ln_scatter"], ln_nu.mean())
     limits = ((-1.0, 1.0), (np.log(0.01), np.log(10.0)), (np.log(0.5), np.log(3000.0)))
-    want = exact(ln_density, centres, (0.08, 0.3, 0.5), limits)
+    want = posterior(ln_density, grid_moments, centres, (0.08, 0.3, 0.5), limits)
     got = [(found.mean[n], found.sd[n]) for n in ("ln_bias", "ln_scatter")] + [(ln_nu.mean(), ln_nu.std())]
     for (a, spread), (mean, sd) in zip(got, want, strict=True):
         print(f"off by {(a - mean) / sd:+.4f} sd, sd by {spread / sd - 1:+.4f}")
