@@ -19,7 +19,6 @@ from numba import njit
 from clmassmod.fitters.data import FitData
 from clmassmod.fitters.grid import NODES_MSUN
 from clmassmod.fitters.likelihood import LensModel
-from clmassmod.fitters.observables import MAX_SHEAR
 from clmassmod.fitters.summary import MassPrior
 from clmassmod.fitters.surfaces import surfaces
 from clmassmod.records import Array
@@ -249,7 +248,7 @@ def _ln_like(  # type: ignore[no-untyped-def]  # noqa: C901  # pragma: no cover 
     """Return ln L and its slopes along offset, ln c, ln M (in steps), two-halo amplitude and shear bias.
 
     ln L = -|r|^2 / 2 with r = W (d - (1 + m) g), W the whitening: its slope by a parameter p is r . W dg/dp
-    (1 + m), and dg/dp as in ``observable_and_slope``.
+    (1 + m), and g and dg/dp as at the head of ``fitters.observables``.
     """
     i0, ni, wi, di = _stencil(x_s, one.shape[0])
     j0, nj, wj, dj = _stencil(x_c, one.shape[1])
@@ -273,13 +272,15 @@ def _ln_like(  # type: ignore[no-untyped-def]  # noqa: C901  # pragma: no cover 
                         along[1, q] += wi[i] * dj[j] * wk[k] * value
                         along[2, q] += wi[i] * wj[j] * dk[k] * value
         below = 1.0 - beta[b, 1] * surface[0]
-        signal = beta[b, 0] * surface[1] / below
-        if beta[b, 1] > 0.0 and (below <= 0.0 or signal > MAX_SHEAR):
-            signal = MAX_SHEAR
-        else:
-            for p in range(4):
-                slope = beta[b, 0] * along[p, 1] / below + signal * beta[b, 1] * along[p, 0] / below
-                change[p, b] = (1.0 + m) * slope
+        shear = beta[b, 0] * surface[1]
+        strong = beta[b, 1] > 0.0 and abs(shear) > below
+        divisor = 2.0 * abs(shear) - below if strong else below
+        signal = shear / divisor
+        for p in range(4):
+            slope = beta[b, 0] * along[p, 1] * below / divisor + signal * beta[b, 1] * along[p, 0]
+            change[p, b] = (1.0 + m) * slope / divisor
+        if strong:
+            signal = math.copysign(2.0, shear) - signal
         change[4, b] = signal
         for r in range(n):
             residual[r] -= whitening[r, b] * (1.0 + m) * signal

@@ -30,6 +30,7 @@ from clmassmod.fitters.data import MANY, FitData, joined
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.nuisance import Nodes
 from clmassmod.fitters.observables import observable, observable_and_slope
+from clmassmod.fitters.places import Flags
 from clmassmod.fitters.surfaces import surface_blocks
 from clmassmod.records import Array, HaloEnvironment, ShearProfile
 
@@ -64,12 +65,19 @@ class Templates:
     concentration: Array  # (node, mass)
     ln_weight: Array  # (node,), or of the places that follow
     nodes: Nodes
+    strong: Flags | None  # (node, mass): a shear beyond 1; None: nowhere, or no places follow
     calibration: tuple[float, float]  # mean and sd of 1 + m
 
     @cached_property
     def signal_squared(self) -> Array:
         """Squares of the signal, (node, mass, bin), which haloes of the same models share."""
         return self.signal**2
+
+    @cached_property
+    def beside(self) -> tuple[slice, Flags] | None:
+        """Which places of the masses are beside a strongly lensed node."""
+        places = self.nodes.places
+        return None if places is None or self.strong is None else places.beside(self.strong)
 
     def at(self, place: slice) -> Models:
         """Return signal and slope at some of the masses."""
@@ -132,13 +140,22 @@ def _templates(model: LensModel, data: FitData, mass_msun: Array, definition: st
         for profile, used in zip(data.profiles, data.used, strict=True)
     ]
     shear = model.nuisance.shear_bias or (0.0, 0.0)
+    strong = None if nodes.places is None else _strong(data.profiles, parts)
     return Templates(
         *_joined(parts),
         np.tile(concentration, (len(nodes.ln_offset_weight), 1)),
         (nodes.ln_offset_weight[:, None] + nodes.ln_c_weight).ravel(),
         nodes,
+        strong,
         (1.0 + shear[0], shear[1]),
     )
+
+
+def _strong(profiles: Sequence[ShearProfile], parts: Sequence[Models]) -> Flags | None:
+    """Return where the reduced shear of a model is beyond 1 in any bin, (node, mass); None: nowhere."""
+    shears = [signal for p, (signal, _) in zip(profiles, parts, strict=True) if p.observable == "g_t"]
+    found = [np.any(signal > 1.0, axis=-1) for signal in shears if signal.size and signal.max() > 1.0]
+    return np.logical_or.reduce(found).reshape(-1, found[0].shape[-1]) if found else None
 
 
 def _models(
@@ -218,18 +235,20 @@ def _at_nodes(sums: Sequence[Any], made: Templates, significance: float) -> tupl
     Signs are those of M and -M. The nodes of the templates come once for each of the shear calibration.
     """
     square_d, cross, square, *slopes = sums
-    if made.nodes.to_places is not None:
-        cross, square, *slopes = (made.nodes.to_places @ values for values in (cross, square, *slopes))
     mean, sd = made.calibration
     if made.slope is None:
-        even, odd = _calibrated(cross, square, mean, sd)
-        even += (made.ln_weight - 0.5 * square_d)[:, np.newaxis]
-        return _signs(even, odd, np.empty((2, *cross.shape))), -0.5 * square_d
-    x, weight = _calibration_nodes(sd * significance) if sd > 0 else (np.zeros(1), np.ones(1))
-    both = np.empty((2, len(x), *cross.shape))
-    for i, a in enumerate(mean + sd * x):
-        _signs(*_with_slope(square_d, cross, square, slopes, float(a)), both[:, i])
-    both += (np.log(weight)[:, np.newaxis] + made.ln_weight)[..., np.newaxis]
+        x, weight = np.zeros(1), np.ones(1)
+        parts = [_calibrated(cross, square, mean, sd)]
+    else:
+        x, weight = _calibration_nodes(sd * significance) if sd > 0 else (np.zeros(1), np.ones(1))
+        parts = [_with_slope(cross, square, slopes, float(a)) for a in mean + sd * x]
+    places = made.nodes.places
+    if places is not None:
+        parts = [(places.of(even, made.beside), places.of(odd, made.beside)) for even, odd in parts]
+    both = np.empty((2, len(x), *parts[0][0].shape))
+    for i, (even, odd) in enumerate(parts):
+        even += (math.log(weight[i]) + made.ln_weight - 0.5 * square_d)[:, np.newaxis]
+        _signs(even, odd, both[:, i])
     return both.reshape(2, -1, cross.shape[-1]), -0.5 * square_d
 
 
@@ -277,15 +296,13 @@ def _calibrated(cross: Array, square: Array, mean: float, sd: float) -> tuple[Ar
     return -0.5 * even, mean * cross / spread
 
 
-def _with_slope(
-    square_d: float, cross: Array, square: Array, slopes: Sequence[Array], a: float
-) -> tuple[Array, Array]:
-    """Return the even and the odd part of ln L at a calibration a; see the head of the module."""
+def _with_slope(cross: Array, square: Array, slopes: Sequence[Array], a: float) -> tuple[Array, Array]:
+    """Return the even and the odd part of ln L + |d|^2 / 2 at a calibration a; see the head of the module."""
     cross_u, signal_u, square_u = slopes
     spread = 1.0 + a**2 * square_u
     # |d - a m|^2 and (a u . (d - a m))^2 in parts that keep and that change their sign with the mass
     along, shift = a * cross_u, a**2 * signal_u
-    even = square_d + a**2 * square - (along**2 + shift**2) / spread + np.log(spread)
+    even = a**2 * square - (along**2 + shift**2) / spread + np.log(spread)
     odd = a * cross - along * shift / spread
     even *= -0.5
     return even, odd

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from clmassmod.core.interpolate import SIX, lagrange
+from clmassmod.core.interpolate import SIX
+from clmassmod.fitters.places import Places
 from clmassmod.records import Array
 
 SIGNIFICANCES = (3.5, 5.0, 7.0, 9.0, 12.5, 18.0, 25.0, 36.0, 52.0, 75.0, 106.0, 150.0)
@@ -32,8 +33,8 @@ class Nodes:
     """Values (node,) of the nuisance parameters that have nodes, and the logarithms of their weights.
 
     ``ln_c_shift`` is about the relation, ``ln_c`` free of it; the weights of each parameter sum to 1.
-    Sums over bins are smooth in the concentration, likelihoods are not: where ``to_places`` is given, the
-    weights are those of more places, to which it interpolates sums from the nodes.
+    ln L is smooth in the concentration, L is not: where ``places`` are given, the weights are theirs, to
+    which ln L is interpolated from the nodes.
     ``significance`` is the signal-to-noise ratio that they are good for.
     """
 
@@ -41,7 +42,7 @@ class Nodes:
     ln_c_shift: Array | None
     ln_c: Array | None
     ln_c_weight: Array  # (place,)
-    to_places: Array | None  # (place, node); None: weights are of the nodes
+    places: Places | None  # None: weights are of the nodes
     offset_mpc: Array | None
     ln_offset_weight: Array
     prior: NuisancePrior
@@ -58,7 +59,7 @@ class Nodes:
     @property
     def number(self) -> int:
         """How many combinations there are."""
-        n = len(self.ln_c_weight) if self.to_places is None else self.to_places.shape[1]
+        n = len(self.ln_c_weight) if self.places is None else self.places.smooth.shape[1]
         return n * len(self.ln_offset_weight)
 
 
@@ -112,28 +113,30 @@ def build(nuisance: Any) -> NuisancePrior:
 
 @cache
 def _nodes(prior: NuisancePrior, significance: float) -> Nodes:
-    shift = free = offset = to_places = None
+    shift = free = offset = places = None
     ln_c_weight = ln_offset_weight = np.zeros(1)
     if prior.ln_c_scatter is not None:
         sd = prior.ln_c_scatter
         if prior.offset is None and sd * significance > 1.0:
-            shift, ln_c_weight, to_places = _places(-4.5 * sd, 4.5 * sd, significance, sd)
+            shift, ln_c_weight, places = _places(-4.5 * sd, 4.5 * sd, significance, sd)
         else:
             shift, ln_c_weight = _normal(sd, significance)
     elif prior.ln_c_range is not None:
         low, high = prior.ln_c_range
         if prior.offset is None:
-            free, ln_c_weight, to_places = _places(low, high, significance)
+            free, ln_c_weight, places = _places(low, high, significance)
         else:
             x, w = _legendre(min(max(math.ceil((high - low) * significance / 4.0), 6), _MOST_BESIDE))
             free, ln_c_weight = low + (high - low) * x, np.log(w)
     if prior.offset is not None:
         offset, ln_offset_weight = _offsets(*prior.offset, significance)
-    return Nodes(significance, shift, free, ln_c_weight, to_places, offset, ln_offset_weight, prior)
+    return Nodes(significance, shift, free, ln_c_weight, places, offset, ln_offset_weight, prior)
 
 
-def _places(low: float, high: float, significance: float, sd: float = math.inf) -> tuple[Array, Array, Array]:
-    """Return nodes of ln c (node,), ln of the weights of more places, (place,), and what leads there.
+def _places(
+    low: float, high: float, significance: float, sd: float = math.inf
+) -> tuple[Array, Array, Places]:
+    """Return nodes of ln c (node,), ln of the weights of more places, (place,), and these places.
 
     A normal prior about zero ends at ``low`` and ``high``; without ``sd`` it is flat, whose places are those
     of Gauss and Legendre, as the likelihood does not vanish at its ends.
@@ -146,8 +149,7 @@ def _places(low: float, high: float, significance: float, sd: float = math.inf) 
     else:
         place = (np.arange(number) + 0.5) / number
         weight = np.exp(-0.5 * ((low + width * place) / sd) ** 2)
-    _, to_places = lagrange((n - 1) * place, n)
-    return np.linspace(low, high, n), np.log(weight / weight.sum()), to_places
+    return np.linspace(low, high, n), np.log(weight / weight.sum()), Places.at((n - 1) * place, n)
 
 
 def _legendre(n: int) -> tuple[Array, Array]:

@@ -95,8 +95,8 @@ def _best(data: FitData, found: Joint, mass_msun: float) -> tuple[Array, float, 
     weight /= weight.sum()
     if len(weight) > len(made.ln_weight):  # nodes of the shear's calibration
         weight = weight.reshape(-1, len(made.ln_weight)).sum(axis=0)
-    if made.nodes.to_places is not None:
-        weight = weight @ made.nodes.to_places
+    if made.nodes.places is not None:
+        weight = weight @ made.nodes.places.smooth
     ln_c = float(weight @ (np.log(made.concentration[:, place]) @ along))
 
     def mean(models: Array) -> Array:
