@@ -5,6 +5,9 @@ All functions hold the value of the grid's edge outside it.
 
 from __future__ import annotations
 
+import functools
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -68,19 +71,17 @@ def bicubic(
     return np.asarray(sum(wx[k] * wy[m] * value[i + k, j + m] for k in range(4) for m in range(4)))
 
 
-def lagrange(position: Array, n: int) -> tuple[np.ndarray, Array]:
-    """Return the first of six nodes about each position, and Lagrange's weights (..., node) of all n nodes.
+def lagrange(position: Array, n: int, points: int = SIX) -> tuple[np.ndarray, Array]:
+    """Return the first of some points about each position, and Lagrange's weights (..., node) of all n nodes.
 
-    Positions in steps of the nodes, of which there are at least six.
+    Positions in steps of the nodes, of which there are at least so many as points.
     """
-    first = np.clip(position.astype(np.intp) - (SIX // 2 - 1), 0, n - SIX)
-    t = position - first
-    a, b, c, d, e, f = (t - k for k in range(SIX))
-    ab, cd, ef = a * b, c * d, e * f
-    cdef, abef, abcd = cd * ef / 24.0, ab * ef / 12.0, ab * cd / 24.0
+    first = np.clip(position.astype(np.intp) - (points // 2 - 1), 0, n - points)
+    steps = [position - first - k for k in range(points)]
     weights = np.zeros((position.size, n))
     place = first.ravel() + n * np.arange(position.size)
-    terms = (b * cdef / -5.0, a * cdef, -d * abef, c * abef, -f * abcd, e * abcd / 5.0)
-    for k, term in enumerate(terms):
-        weights.ravel()[place + k] = term.ravel()
+    for k in range(points):
+        others = steps[:k] + steps[k + 1 :]
+        scale = (-1) ** (points - 1 - k) * math.factorial(k) * math.factorial(points - 1 - k)
+        weights.ravel()[place + k] = (functools.reduce(np.multiply, others) / scale).ravel()
     return first, weights.reshape(*position.shape, n)

@@ -1,4 +1,4 @@
-"""Masses at which likelihoods are stored, and the coarser nodes at which models are computed."""
+"""Masses at which likelihoods are stored, and coarser ones at which they and their models are computed."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ import math
 import numpy as np
 
 from clmassmod.core.interpolate import lagrange, scalar_stencil
+from clmassmod.fitters.places import Places
 from clmassmod.records import Array
 
-FACTOR = 3
 MASS_GRID_MSUN: Array = np.geomspace(1e12, 2e16, 400)
-NODES_MSUN: Array = MASS_GRID_MSUN[::FACTOR].copy()  # (134,), the last one included
-_LN_LOWEST, _LN_STEP = math.log(NODES_MSUN[0]), math.log(NODES_MSUN[1] / NODES_MSUN[0])
+NODES_MSUN: Array = MASS_GRID_MSUN[::3].copy()  # (134,), of sums over nuisance parameters
+MODELS_MSUN: Array = MASS_GRID_MSUN[::7].copy()  # (58,), of models; the last mass is in all three
 
-for _array in (MASS_GRID_MSUN, NODES_MSUN):
+_LN_LOWEST, _LN_WIDTH = math.log(MASS_GRID_MSUN[0]), math.log(MASS_GRID_MSUN[-1] / MASS_GRID_MSUN[0])
+
+for _array in (MASS_GRID_MSUN, NODES_MSUN, MODELS_MSUN):
     _array.setflags(write=False)
 
+FROM_MODELS = Places.at(np.arange(0, len(MASS_GRID_MSUN), 3) / 7.0, len(MODELS_MSUN), points=8)
+"""From ``MODELS_MSUN`` to ``NODES_MSUN``: ln L of one model changes little in steps of 0.17 in ln M."""
 
 # from the nodes to all masses, (node, mass)
-_TO_MASS_GRID = np.ascontiguousarray(lagrange(np.arange(len(MASS_GRID_MSUN)) / FACTOR, len(NODES_MSUN))[1].T)
+_TO_MASS_GRID = np.ascontiguousarray(lagrange(np.arange(len(MASS_GRID_MSUN)) / 3.0, len(NODES_MSUN))[1].T)
 
 
 def to_mass_grid(values: Array) -> Array:
@@ -31,11 +35,11 @@ def to_mass_grid(values: Array) -> Array:
     return np.asarray(values @ _TO_MASS_GRID)
 
 
-def place_of(mass_msun: float) -> tuple[slice, Array]:
-    """Return four neighbouring ``NODES_MSUN`` and their interpolation weights (4,) at one mass.
+def place_of(mass_msun: float, nodes_msun: Array) -> tuple[slice, Array]:
+    """Return four neighbours among ``NODES_MSUN`` or ``MODELS_MSUN`` and their weights (4,) at one mass.
 
     Beyond the nodes it is the place of the edge.
     """
-    ln_mass = math.log(max(mass_msun, 1.0))
-    first, weights = scalar_stencil(ln_mass, _LN_LOWEST, _LN_STEP, len(NODES_MSUN))
+    n = len(nodes_msun)
+    first, weights = scalar_stencil(math.log(max(mass_msun, 1.0)), _LN_LOWEST, _LN_WIDTH / (n - 1), n)
     return slice(first, first + 4), np.array(weights)

@@ -26,7 +26,7 @@ from clmassmod.errors import ConfigError
 from clmassmod.fitters import noise as noises
 from clmassmod.fitters.checks import Relation, check_concentration, check_profile
 from clmassmod.fitters.data import FitData, as_profiles, prepare, select_bins
-from clmassmod.fitters.grid import MASS_GRID_MSUN, NODES_MSUN, to_mass_grid
+from clmassmod.fitters.grid import MASS_GRID_MSUN, MODELS_MSUN, NODES_MSUN, to_mass_grid
 from clmassmod.fitters.memo import Memo
 from clmassmod.fitters.nuisance import NONE, NuisancePrior
 from clmassmod.fitters.nuisance import build as build_nuisance
@@ -175,7 +175,7 @@ class LensModel:
         """Return the relation's concentrations of masses in the primary definition, of their shape."""
         relation = self.concentration_relation
         if not callable(relation):
-            if mass_msun is not NODES_MSUN:
+            if mass_msun is not MODELS_MSUN:
                 return self.tables.concentration(relation, self.primary, mass_msun, z)
             if not self._at_nodes:
                 self._at_nodes.append(self.tables.concentrations(relation, self.primary, mass_msun))

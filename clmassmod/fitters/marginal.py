@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 from clmassmod.core.likelihoods import LN_FLOOR
 from clmassmod.core.projected import Projected
 from clmassmod.fitters.data import MANY, FitData, joined
+from clmassmod.fitters.grid import NODES_MSUN, place_of
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.nuisance import Nodes
 from clmassmod.fitters.observables import observable, observable_and_slope
-from clmassmod.fitters.places import Flags
+from clmassmod.fitters.places import Beside, Flags, Places
 from clmassmod.fitters.surfaces import surface_blocks
 from clmassmod.records import Array, HaloEnvironment, ShearProfile
 
@@ -63,9 +64,10 @@ class Templates:
     signal: Array  # (node, mass, bin)
     slope: Array | None  # (node, mass, bin): change by one standard deviation of the two-halo amplitude
     concentration: Array  # (node, mass)
+    strong: Flags | None  # (node, mass): a shear beyond 1 in any bin; None: nowhere
     ln_weight: Array  # (node,), or of the places that follow
     nodes: Nodes
-    strong: Flags | None  # (node, mass): a shear beyond 1; None: nowhere, or no places follow
+    masses: Places | None  # more of them, to which ln L is interpolated
     calibration: tuple[float, float]  # mean and sd of 1 + m
 
     @cached_property
@@ -74,54 +76,112 @@ class Templates:
         return self.signal**2
 
     @cached_property
-    def beside(self) -> tuple[slice, Flags] | None:
-        """Which places of the masses are beside a strongly lensed node."""
+    def _beside(self) -> tuple[Beside | None, Beside | None]:
+        """Which masses of a node, and then which places of the concentration, are beside a strong shear."""
+        strong, first = self.strong, None
+        if strong is not None and self.masses is not None:
+            first = self.masses.beside(strong)
+            strong = first.flags
         places = self.nodes.places
-        return None if places is None or self.strong is None else places.beside(self.strong)
+        if strong is None or places is None:
+            return first, None
+        return first, places.beside(self._by_offset(strong), axis=-2)
+
+    def _by_offset(self, values: Any) -> Any:
+        """Return values of all nodes as (offset, concentration, mass)."""
+        return values.reshape(len(self.nodes.ln_offset_weight), -1, values.shape[-1])
+
+    def at_places(self, ln_like: Array) -> Array:
+        """Return ln L at all masses and places of the concentration, from that of the models (node, mass)."""
+        first, second = self._beside
+        if self.masses is not None:
+            ln_like = self.masses.of(ln_like, first)
+        if self.nodes.places is None:
+            return ln_like
+        found = self.nodes.places.of(self._by_offset(ln_like), second, axis=-2)
+        return found.reshape(-1, ln_like.shape[-1])
 
     def at(self, place: slice) -> Models:
         """Return signal and slope at some of the masses."""
         return self.signal[:, place], None if self.slope is None else self.slope[:, place]
 
 
-class Joint(NamedTuple):
+@dataclass(frozen=True)
+class Joint:
     """ln L of a halo's mass and its nuisance parameters, and the models that it is made of."""
 
-    at_nodes: Array  # (sign, node, mass): ln of L times the weight of the node, for M and -M
+    parts: Sequence[tuple[float, Array, Array]]
+    """For each node of the shear calibration: ln of its weight, and parts of ln L of the models (node, mass)
+    that keep and that change their sign with the mass."""
     zero: float  # ln L at zero mass
-    made: Templates  # of all bins, or of the first part; the nodes of ``at_nodes`` may be its places
+    made: Templates  # of all bins, or of the first of several parts
     models_at: Callable[[slice], Models]  # at some of the masses
 
+    def terms(self, sign: float) -> Array:
+        """Return ln of L times the weight of every node, (term, mass), for masses of a sign."""
+        found = []
+        for ln_weight, even, odd in self.parts:
+            values = self.made.at_places(even + odd if sign > 0 else even - odd)
+            values += (self.made.ln_weight + ln_weight)[:, np.newaxis]
+            found.append(values)
+        return found[0] if len(found) == 1 else np.concatenate(found)
 
-def joint(model: LensModel, data: FitData, mass_msun: Array, definition: str) -> Joint:
+    def shares(self, terms: Array, mass_msun: float) -> Array:
+        """Return the nodes' shares of L (node,), which sum to 1, at a mass between ``NODES_MSUN``."""
+        made = self.made
+        if len(made.ln_weight) == 1:
+            return np.ones(1)
+        place, along = place_of(mass_msun, NODES_MSUN)
+        share = terms[:, place] @ along
+        share = np.exp(share - share.max()).reshape(-1, len(made.ln_weight)).sum(axis=0)
+        share /= share.sum()
+        places = made.nodes.places
+        if places is None:
+            return share
+        return np.asarray(share.reshape(-1, places.smooth.shape[1]) @ places.smooth.T).ravel()
+
+
+def joint(
+    model: LensModel, data: FitData, mass_msun: Array, definition: str, masses: Places | None = None
+) -> Joint:
     """Return ln L at positive masses (mass,) of a mass definition and at their negatives, for every node.
 
     The models of haloes that share redshift, radii and source statistics are the same, and the last ones are
     kept. No two haloes have the same galaxies: of these, models are made and summed in parts.
+
+    Parameters
+    ----------
+    model : LensModel
+    data : FitData
+    mass_msun : array (mass,)
+        Of the models.
+    definition : str
+    masses : Places, optional
+        More masses, to which ln L of each node is interpolated.
     """
     nodes = model.nuisance.nodes(data.significance)
 
-    def made_of(part: FitData, masses: Array = mass_msun) -> Templates:
-        return _templates(model, part, masses, definition, nodes)
+    def made_of(part: FitData, at: Array = mass_msun) -> Templates:
+        return _templates(model, part, at, definition, nodes, masses)
 
     if data.n_bins <= MANY or data.whitening is not None:
         key = (definition, nodes.significance, mass_msun.tobytes(), *_setting(data))
         size = 3 * nodes.number * len(mass_msun) * data.n_bins
         made = model.memo.templates.get(key, lambda: made_of(data), size)
-        at_nodes, zero = _at_nodes(_sums(data, made), made, data.significance)
-        return Joint(at_nodes, zero, made, made.at)
+        return Joint(*_at_nodes(_sums(data, made), made, data.significance), made, made.at)
     parts = data.parts(max(_LEAST, _NUMBERS // (nodes.number * len(mass_msun))))
     made = made_of(parts[0])
     sums = _sums(parts[0], made)
     for part in parts[1:]:
-        sums = [a + b for a, b in zip(sums, _sums(part, made_of(part)), strict=True)]
-    at_nodes, zero = _at_nodes(sums, made, data.significance)
+        other = made_of(part)
+        sums = [a + b for a, b in zip(sums, _sums(part, other), strict=True)]
+        made = replace(made, strong=_either(made.strong, other.strong))
 
     def models_at(place: slice) -> Models:
         pieces = [made_of(part, mass_msun[place]) for part in parts]
         return _joined([(piece.signal, piece.slope) for piece in pieces])
 
-    return Joint(at_nodes, zero, made, models_at)
+    return Joint(*_at_nodes(sums, made, data.significance), made, models_at)
 
 
 def _setting(data: FitData) -> Iterator[object]:
@@ -132,7 +192,14 @@ def _setting(data: FitData) -> Iterator[object]:
             yield part.tobytes()
 
 
-def _templates(model: LensModel, data: FitData, mass_msun: Array, definition: str, nodes: Nodes) -> Templates:
+def _templates(
+    model: LensModel,
+    data: FitData,
+    mass_msun: Array,
+    definition: str,
+    nodes: Nodes,
+    places: Places | None,
+) -> Templates:
     environment = model.environment(data.profiles[0])
     masses, concentration = _haloes(model, environment, mass_msun, definition, nodes)
     parts = [
@@ -140,22 +207,39 @@ def _templates(model: LensModel, data: FitData, mass_msun: Array, definition: st
         for profile, used in zip(data.profiles, data.used, strict=True)
     ]
     shear = model.nuisance.shear_bias or (0.0, 0.0)
-    strong = None if nodes.places is None else _strong(data.profiles, parts)
+    interpolated = places is not None or nodes.places is not None
     return Templates(
         *_joined(parts),
         np.tile(concentration, (len(nodes.ln_offset_weight), 1)),
+        _strong(data.profiles, parts) if interpolated else None,
         (nodes.ln_offset_weight[:, None] + nodes.ln_c_weight).ravel(),
         nodes,
-        strong,
+        places,
         (1.0 + shear[0], shear[1]),
     )
 
 
 def _strong(profiles: Sequence[ShearProfile], parts: Sequence[Models]) -> Flags | None:
-    """Return where the reduced shear of a model is beyond 1 in any bin, (node, mass); None: nowhere."""
-    shears = [signal for p, (signal, _) in zip(profiles, parts, strict=True) if p.observable == "g_t"]
-    found = [np.any(signal > 1.0, axis=-1) for signal in shears if signal.size and signal.max() > 1.0]
-    return np.logical_or.reduce(found).reshape(-1, found[0].shape[-1]) if found else None
+    """Return where the reduced shear of a model is beyond 1 or -1 in any bin, (node, mass); None: nowhere."""
+    found: Flags | None = None
+    for profile, (signal, _) in zip(profiles, parts, strict=True):
+        if profile.observable != "g_t" or not signal.size:
+            continue
+        signal = signal.reshape(-1, *signal.shape[-2:])
+        reach = np.maximum(signal.max(axis=0), -signal.min(axis=0))
+        beyond = np.flatnonzero((reach > 1.0).any(axis=-1))  # masses: most have none
+        if beyond.size:
+            some = slice(int(beyond[0]), int(beyond[-1]) + 1)
+            own = np.zeros(signal.shape[:2], dtype=bool)
+            own[:, some] = (np.abs(signal[:, some]) > 1.0).any(axis=-1)
+            found = _either(found, own)
+    return found
+
+
+def _either(one: Flags | None, other: Flags | None) -> Flags | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one | other
 
 
 def _models(
@@ -229,27 +313,21 @@ def _constant(value: float) -> Callable[[Array, float], Array]:
     return lambda mass, _z: np.full(np.shape(mass), value)
 
 
-def _at_nodes(sums: Sequence[Any], made: Templates, significance: float) -> tuple[Array, float]:
-    """Return ln of L times the weight of every node, (sign, node, mass), and ln L at zero mass.
-
-    Signs are those of M and -M. The nodes of the templates come once for each of the shear calibration.
-    """
+def _at_nodes(
+    sums: Sequence[Any], made: Templates, significance: float
+) -> tuple[list[tuple[float, Array, Array]], float]:
+    """Return ``Joint.parts`` and ln L at zero mass."""
     square_d, cross, square, *slopes = sums
     mean, sd = made.calibration
+    zero = -0.5 * square_d
     if made.slope is None:
-        x, weight = np.zeros(1), np.ones(1)
-        parts = [_calibrated(cross, square, mean, sd)]
-    else:
-        x, weight = _calibration_nodes(sd * significance) if sd > 0 else (np.zeros(1), np.ones(1))
-        parts = [_with_slope(cross, square, slopes, float(a)) for a in mean + sd * x]
-    places = made.nodes.places
-    if places is not None:
-        parts = [(places.of(even, made.beside), places.of(odd, made.beside)) for even, odd in parts]
-    both = np.empty((2, len(x), *parts[0][0].shape))
-    for i, (even, odd) in enumerate(parts):
-        even += (math.log(weight[i]) + made.ln_weight - 0.5 * square_d)[:, np.newaxis]
-        _signs(even, odd, both[:, i])
-    return both.reshape(2, -1, cross.shape[-1]), -0.5 * square_d
+        even, odd = _calibrated(cross, square, mean, sd)
+        return [(zero, even, odd)], zero
+    x, weight = _calibration_nodes(sd * significance) if sd > 0 else (np.zeros(1), np.ones(1))
+    return [
+        (zero + math.log(w), *_with_slope(cross, square, slopes, mean + sd * a))
+        for a, w in zip(x.tolist(), weight.tolist(), strict=True)
+    ], zero
 
 
 def _calibration_nodes(spread: float) -> tuple[Array, Array]:
@@ -308,19 +386,12 @@ def _with_slope(cross: Array, square: Array, slopes: Sequence[Array], a: float) 
     return even, odd
 
 
-def _signs(even: Array, odd: Array, out: Array) -> Array:
-    """Return ln L of M and -M (sign, node, mass) from its parts that keep and that change their sign."""
-    np.add(even, odd, out=out[0])
-    np.subtract(even, odd, out=out[1])
-    return out
-
-
-def over_nodes(at_nodes: Array) -> Array:
-    """Return ln L (mass,): ln of the sum of exp of its parts (node, mass)."""
-    if len(at_nodes) == 1:
-        return at_nodes[0]  # type: ignore[no-any-return]
-    top = at_nodes.max(axis=0)
-    values = at_nodes - top
+def over_nodes(terms: Array) -> Array:
+    """Return ln L (mass,): ln of the sum of exp of its terms (term, mass)."""
+    if len(terms) == 1:
+        return terms[0]  # type: ignore[no-any-return]
+    top = terms.max(axis=0)
+    values = terms - top
     np.maximum(values, LN_FLOOR, out=values)  # numbers that underflow take a hundred times as long
     np.exp(values, out=values)
     top += np.log(values.sum(axis=0))
@@ -330,4 +401,4 @@ def over_nodes(at_nodes: Array) -> Array:
 def ln_likelihoods(model: LensModel, data: FitData, mass_msun: Array, definition: str) -> SignedLikelihood:
     """Return ln L at positive masses (mass,) of a definition and at their negatives."""
     found = joint(model, data, mass_msun, definition)
-    return SignedLikelihood(over_nodes(found.at_nodes[0]), over_nodes(found.at_nodes[1]), found.zero)
+    return SignedLikelihood(over_nodes(found.terms(1.0)), over_nodes(found.terms(-1.0)), found.zero)

@@ -23,9 +23,10 @@ SIGNIFICANCES = (3.5, 5.0, 7.0, 9.0, 12.5, 18.0, 25.0, 36.0, 52.0, 75.0, 106.0, 
 """Steps of the signal-to-noise ratio for which nodes are made. Means of ln M err by less than 0.02 standard
 deviations (rms of haloes that are draws of the priors, measured against sums over 200 to 400 nodes)."""
 
-_C_STEP = 0.2  # of nodes in ln c, between which sums are interpolated, for signal-to-noise ratios up to 18
-_PLACES = 0.8  # places a unit of ln c and of the signal-to-noise ratio
-_MOST_OFFSETS, _MOST_BESIDE = 128, 64  # nodes of the offset, and of ln c beside them: 0.3 GB of models
+# steps in ln c of nodes between which ln L is interpolated, the signal-to-noise ratios up to which they hold, and
+# places a unit of ln c and of that ratio: alone, and beside offsets, which smooth what steps leave
+_C_STEP, _C_STEP_BESIDE = (0.2, 18.0, 0.8), (0.35, 75.0, 0.4)
+_MOST_OFFSETS = 128  # nodes of the offset: 0.3 GB of models
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Nodes:
     @property
     def number(self) -> int:
         """How many combinations there are."""
-        n = len(self.ln_c_weight) if self.places is None else self.places.smooth.shape[1]
+        n = len(self.ln_c_weight) if self.places is None else self.places.smooth.shape[0]
         return n * len(self.ln_offset_weight)
 
 
@@ -115,35 +116,41 @@ def build(nuisance: Any) -> NuisancePrior:
 def _nodes(prior: NuisancePrior, significance: float) -> Nodes:
     shift = free = offset = places = None
     ln_c_weight = ln_offset_weight = np.zeros(1)
+    beside = prior.offset is not None
     if prior.ln_c_scatter is not None:
         sd = prior.ln_c_scatter
-        if prior.offset is None and sd * significance > 1.0:
-            shift, ln_c_weight, places = _places(-4.5 * sd, 4.5 * sd, significance, sd)
+        information = sd * significance
+        if information < (3.0 if beside else 1.0):
+            x, weight = np.polynomial.hermite_e.hermegauss(5 if information < 1.6 else 7)
+            shift, ln_c_weight = sd * x, np.log(weight / weight.sum())
         else:
-            shift, ln_c_weight = _normal(sd, significance)
+            end = (3.5 if beside and information < 5.5 else 4.5) * sd
+            shift, ln_c_weight, places = _places(-end, end, significance, beside, sd)
     elif prior.ln_c_range is not None:
         low, high = prior.ln_c_range
-        if prior.offset is None:
-            free, ln_c_weight, places = _places(low, high, significance)
-        else:
-            x, w = _legendre(min(max(math.ceil((high - low) * significance / 4.0), 6), _MOST_BESIDE))
+        few = math.ceil((high - low) * significance / 4.0)
+        if beside and few < 9:
+            x, w = _legendre(max(few, 6))
             free, ln_c_weight = low + (high - low) * x, np.log(w)
+        else:
+            free, ln_c_weight, places = _places(low, high, significance, beside)
     if prior.offset is not None:
         offset, ln_offset_weight = _offsets(*prior.offset, significance)
     return Nodes(significance, shift, free, ln_c_weight, places, offset, ln_offset_weight, prior)
 
 
 def _places(
-    low: float, high: float, significance: float, sd: float = math.inf
+    low: float, high: float, significance: float, beside: bool, sd: float = math.inf
 ) -> tuple[Array, Array, Places]:
     """Return nodes of ln c (node,), ln of the weights of more places, (place,), and these places.
 
     A normal prior about zero ends at ``low`` and ``high``; without ``sd`` it is flat, whose places are those
-    of Gauss and Legendre, as the likelihood does not vanish at its ends.
+    of Gauss and Legendre, as the likelihood does not vanish at its ends. ``beside`` offsets of the centre
+    fewer nodes do.
     """
-    width = high - low
-    n = max(math.ceil(width / (_C_STEP * min(18.0 / significance, 1.0) ** (1.0 / 3.0))) + 1, SIX)
-    number = math.ceil(_PLACES * width * significance)
+    width, (step, most, density) = high - low, _C_STEP_BESIDE if beside else _C_STEP
+    n = max(math.ceil(width / (step * min(most / significance, 1.0) ** (1.0 / 3.0)) - 1e-9) + 1, SIX)
+    number = max(math.ceil(density * width * significance), n if beside else 1)
     if math.isinf(sd):
         place, weight = _legendre(math.ceil(1.5 * number))
     else:
@@ -156,24 +163,6 @@ def _legendre(n: int) -> tuple[Array, Array]:
     """Return Gauss-Legendre nodes and weights of the interval 0 to 1."""
     x, weight = np.polynomial.legendre.leggauss(n)
     return 0.5 * (x + 1.0), 0.5 * weight
-
-
-def _normal(sd: float, significance: float) -> tuple[Array, Array]:
-    """Return nodes of a normal distribution and ln of their weights.
-
-    Gauss-Hermite; where the data are sharper than its nodes are apart, Gauss-Legendre within 4 standard
-    deviations, so that the prior ends there.
-    """
-    information = sd * significance
-    if information < 5.5:
-        x, weight = np.polynomial.hermite_e.hermegauss(
-            5 if information < 1.6 else 7 if information < 3 else 9
-        )
-        return sd * x, np.log(weight / weight.sum())
-    x, weight = _legendre(min(max(math.ceil(8.0 * information / 3.0), 18), _MOST_BESIDE))
-    x = 8.0 * x - 4.0
-    weight = weight * np.exp(-0.5 * x * x)
-    return sd * x, np.log(weight / weight.sum())
 
 
 def _offsets(

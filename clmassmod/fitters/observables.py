@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from clmassmod.core.projected import Projected
 from clmassmod.records import Array, ShearProfile
 
+_FEW = 4000  # numbers: to look for strong ones would take longer than to treat all alike
+
 
 def observable(profile: ShearProfile, used: NDArray[np.bool_], surface: Projected) -> Array:
     """Return what bins show, (..., bin): reduced shear, excess surface density, or convergence."""
@@ -26,8 +28,14 @@ def observable(profile: ShearProfile, used: NDArray[np.bool_], surface: Projecte
     beta, ratio = _scales(profile, used)
     if profile.observable == "kappa":
         return surface.sigma * beta
-    shear, _, strong = _reduced(surface.delta_sigma * beta, 1.0 - surface.sigma * ratio)
-    return _beyond(shear, strong)
+    gamma, below = surface.delta_sigma * beta, 1.0 - surface.sigma * ratio
+    if gamma.size < _FEW:
+        return _beyond(gamma, below)[0]
+    shear = gamma / below
+    strong = _strong_rows(shear, below)
+    if strong is not None:
+        shear[..., strong, :] = _beyond(gamma[..., strong, :], below[..., strong, :])[0]
+    return shear
 
 
 def observable_and_slope(
@@ -61,12 +69,16 @@ def observable_and_slope(
     below = np.multiply(surface.sigma, -ratio, out=surface.sigma)
     below += 1.0
     gamma = np.multiply(surface.delta_sigma, beta, out=surface.delta_sigma)
-    _, below, strong = _reduced(gamma, below, value)
+    np.divide(gamma, below, out=value)
     np.multiply(value, ratio * step.sigma, out=slope)
-    along = beta * step.delta_sigma
-    slope += along if strong is None else np.where(strong, 2.0 * np.abs(value) - 1.0, 1.0) * along
+    slope += beta * step.delta_sigma
     slope /= below
-    _beyond(value, strong)
+    strong = _strong_rows(value, below)
+    if strong is not None:
+        rows = (..., strong, slice(None))
+        along, across = (beta * step.delta_sigma)[rows], (ratio * step.sigma)[rows]
+        value[rows], divisor = _beyond(gamma[rows], below[rows])
+        slope[rows] = (below[rows] * along + gamma[rows] * across) / divisor**2
 
 
 def _scales(profile: ShearProfile, used: NDArray[np.bool_]) -> tuple[Array, Array]:
@@ -79,22 +91,25 @@ def _scales(profile: ShearProfile, used: NDArray[np.bool_]) -> tuple[Array, Arra
     return beta_s / profile.sigma_crit_inf_msun_mpc2, ratio / profile.sigma_crit_inf_msun_mpc2
 
 
-def _reduced(
-    gamma: Array, below: Array, out: Array | None = None
-) -> tuple[Array, Array, NDArray[np.bool_] | None]:
-    """Return gamma / D, D, and where g is beyond 1 (None: nowhere), from gamma and 1 - kappa, (..., bin)."""
-    if below.size and below.min() > 0.0:
-        value = np.divide(gamma, below, out=out)
-        if value.max() <= 1.0 and value.min() >= -1.0:
-            return value, below, None
+def _strong_rows(shear: Array, below: Array) -> slice | None:
+    """Return the masses of arrays (..., mass, bin) between which some |g| is beyond 1; None: there is none.
+
+    Reductions over the first axes are fast, and most masses need no more.
+    """
+    first = tuple(range(shear.ndim - 2))
+    reach = np.maximum(shear.max(axis=first, initial=0.0), -shear.min(axis=first, initial=0.0))
+    flags = ((reach > 1.0) | (below.min(axis=first, initial=1.0) <= 0.0)).any(axis=-1)
+    rows = np.flatnonzero(flags)
+    return slice(int(rows[0]), int(rows[-1]) + 1) if rows.size else None
+
+
+def _beyond(gamma: Array, below: Array) -> tuple[Array, Array]:
+    """Return g and D from gamma and 1 - kappa."""
     size = np.abs(gamma)
     strong = size > below
-    below = np.where(strong, 2.0 * size - below, below)
-    return np.divide(gamma, below, out=out), below, strong
-
-
-def _beyond(value: Array, strong: NDArray[np.bool_] | None) -> Array:
-    """Turn gamma / D into g, in place."""
-    if strong is not None:
-        np.subtract(np.copysign(2.0, value), value, out=value, where=strong)
-    return value
+    if not strong.any():
+        return gamma / below, below
+    divisor = np.where(strong, 2.0 * size - below, below)
+    shear = gamma / divisor
+    np.subtract(np.copysign(2.0, gamma), shear, out=shear, where=strong)
+    return shear, divisor

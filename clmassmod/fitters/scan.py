@@ -9,7 +9,7 @@ import numpy as np
 
 from clmassmod.core.likelihoods import LN_FLOOR
 from clmassmod.fitters.data import FitData
-from clmassmod.fitters.grid import MASS_GRID_MSUN, NODES_MSUN, place_of, to_mass_grid
+from clmassmod.fitters.grid import FROM_MODELS, MASS_GRID_MSUN, MODELS_MSUN, place_of, to_mass_grid
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.marginal import Joint, Templates, joint, over_nodes
 from clmassmod.fitters.result import best_model, describe, unusable
@@ -45,22 +45,24 @@ def fit(
     data = model.prepare(profiles)
     if data.n_bins == 0:
         return unusable(data, model)
-    found = joint(model, data, NODES_MSUN, model.primary)
-    ln_like = {model.primary: to_mass_grid(over_nodes(found.at_nodes[0]))}
-    for definition in model.mass_definitions[1:]:
-        other = joint(model, data, NODES_MSUN, definition)
-        ln_like[definition] = to_mass_grid(over_nodes(other.at_nodes[0]))
-    return _result(data, model, found, ln_like, prior)
+    found, *others = (joint(model, data, MODELS_MSUN, d, FROM_MODELS) for d in model.mass_definitions)
+    terms = found.terms(1.0)
+    ln_like = {model.primary: to_mass_grid(over_nodes(terms))}
+    for definition, other in zip(model.mass_definitions[1:], others, strict=True):
+        ln_like[definition] = to_mass_grid(over_nodes(other.terms(1.0)))
+    return _result(data, model, found, terms, ln_like, prior)
 
 
 def _result(
-    data: FitData, model: LensModel, found: Joint, ln_like: dict[str, Array], prior: MassPrior
+    data: FitData, model: LensModel, found: Joint, terms: Array, ln_like: dict[str, Array], prior: MassPrior
 ) -> HaloFit:
     positive = ln_like[model.primary]
     negative = _negative(found, float(positive.max()))
     summary = summarise_mass(MASS_GRID_MSUN, positive, negative, found.zero, prior)
     mass = summary["mass_ml_msun"]
-    signal, concentration, chi2, n_fitted = _best(data, found, mass)
+    signal, concentration, chi2, n_fitted = _best(
+        data, found, terms if mass >= 0 else found.terms(-1.0), mass
+    )
     summary.update(describe(data, chi2, n_fitted), concentration_ml=concentration)
     return HaloFit(
         data.profiles[0].halo,
@@ -78,25 +80,18 @@ def _result(
 
 def _negative(found: Joint, top: float) -> Array | None:
     """Return ln L at -M on the mass grid; None where no estimate depends on it."""
-    at_nodes = found.at_nodes[1]
-    at_most = float(at_nodes.max()) + math.log(len(at_nodes))  # of a sum over nodes
-    return to_mass_grid(over_nodes(at_nodes)) if matters(at_most, found.zero, top) else None
+    at_most = max(ln_weight + float((even - odd).max()) for ln_weight, even, odd in found.parts)
+    return to_mass_grid(over_nodes(found.terms(-1.0))) if matters(at_most, found.zero, top) else None
 
 
-def _best(data: FitData, found: Joint, mass_msun: float) -> tuple[Array, float, float, int]:
+def _best(data: FitData, found: Joint, terms: Array, mass_msun: float) -> tuple[Array, float, float, int]:
     """Return signal (bin,), concentration, chi squared and number of fitted parameters at the best mass.
 
     Means over concentration and offset there; the two-halo amplitude and the shear's calibration fit best.
     """
-    place, along = place_of(abs(mass_msun))
     made = found.made
-    ln_weight = found.at_nodes[0 if mass_msun >= 0 else 1, :, place] @ along
-    weight = np.exp(ln_weight - ln_weight.max())
-    weight /= weight.sum()
-    if len(weight) > len(made.ln_weight):  # nodes of the shear's calibration
-        weight = weight.reshape(-1, len(made.ln_weight)).sum(axis=0)
-    if made.nodes.places is not None:
-        weight = weight @ made.nodes.places.smooth
+    weight = found.shares(terms, abs(mass_msun))
+    place, along = place_of(abs(mass_msun), MODELS_MSUN)
     ln_c = float(weight @ (np.log(made.concentration[:, place]) @ along))
 
     def mean(models: Array) -> Array:

@@ -326,7 +326,7 @@ def test_strongly_lensed_models_leave_no_wrong_maximum(tables, fixed, prior, err
         return abs(float(shifts(model.ln_likelihood(profile, NODES_MSUN)[None], brute[None])[0][0]))
 
     right = off()
-    monkeypatch.setattr(Places, "beside", lambda *_: None)
+    monkeypatch.setattr(Places, "beside", lambda *_, **__: None)
     print(f"{prior}, error {error}: mean off by {right:.4f} sd, without straight lines {off():.1f}")
     assert right < 0.02
     if "range" in prior and error < 0.05:
