@@ -31,6 +31,7 @@ DISTRIBUTIONS = ("fixed", "rayleigh", "gamma")
 _INNERMOST = 1e-4  # of the smallest radius: what lies inside is extrapolated in ln d
 _CUSP = 1e-8  # the same where circles of one fixed offset pass the halo's centre closer than that
 _ANGLES = 64
+_ANGLES_OF_FITS = 32  # errors below those of the step in ln d, also of circles that pass the halo's centre
 _OFFSETS = 32  # in each of three panels
 _BLOCK = 200
 _TOGETHER = 8  # nodes of a grid come by so many
@@ -41,7 +42,7 @@ class Miscentring:
     """Linear operator from a centred profile to its mean about wrong centres.
 
     ``grid_mpc`` (node,): radii at which it takes the centred profile; ``sigma`` and ``mean_sigma``
-    (bin, node): weights.
+    (bin, node), or (offset, bin, node): weights.
     """
 
     grid_mpc: Array
@@ -49,16 +50,25 @@ class Miscentring:
     mean_sigma: Array
 
     def __call__(self, centred: Callable[[Array], Projected]) -> Projected:
-        """Return the miscentred surface densities, (..., bin).
+        """Return the miscentred surface densities, (..., bin) or (..., offset, bin).
 
         Parameters
         ----------
         centred
             Returns the surface densities of the centred profile, (..., node), on radii (node,).
         """
-        profile = centred(self.grid_mpc)
-        sigma = profile.sigma @ self.sigma.T
-        return Projected(sigma, profile.mean_sigma @ self.mean_sigma.T - sigma)
+        return self.of(centred(self.grid_mpc))
+
+    def of(self, profile: Projected) -> Projected:
+        """Return the same from the centred surface densities on the grid, (..., node)."""
+        mean = self._on_bins(profile.mean_sigma, self.mean_sigma)
+        sigma = self._on_bins(profile.sigma, self.sigma)
+        return Projected(sigma, mean - sigma)
+
+    @staticmethod
+    def _on_bins(values: Array, weights: Array) -> Array:
+        rows = weights.reshape(-1, weights.shape[-1])
+        return np.asarray(values @ rows.T).reshape(*values.shape[:-1], *weights.shape[:-1])
 
 
 def miscentring(
@@ -103,30 +113,31 @@ def miscentring(
     return _operator(radius, offsets, weights, step)
 
 
-def at_offsets(radius_mpc: ArrayLike, offset_mpc: ArrayLike, step: float = 0.06) -> list[Miscentring]:
-    """Return the operator of each fixed offset, which may be 0, all on one grid.
+def at_offsets(radius_mpc: ArrayLike, offset_mpc: ArrayLike, step: float = 0.06) -> Miscentring:
+    """Return the operator of one fixed offset, or of several (offset,), each of which may be 0.
 
     The same as ``miscentring(radius_mpc, "fixed", s)`` for each, at once; errors of 1e-5 with its step in
     ln d, as an integral over the offset needs.
     """
     radius, offset = np.asarray(radius_mpc, dtype=float), np.asarray(offset_mpc, dtype=float)
     low, n = _grid(np.log(_INNERMOST * radius.min()), np.log(radius.max() + offset.max()), step)
-    u, w = unit_nodes(_ANGLES)
+    u, w = unit_nodes(_ANGLES_OF_FITS)
     phi, w_phi = np.pi * u**3, 3.0 * u**2 * w
-    r, s = radius[:, np.newaxis], offset[:, np.newaxis, np.newaxis]
+    r, s = radius[:, np.newaxis], offset.reshape(-1, 1, 1)
     d = np.sqrt((r - s) ** 2 + 4.0 * r * s * np.sin(0.5 * phi) ** 2)
     position = (np.log(np.maximum(d, 1e-300)) - low) / step
     first, terms = _stencil(position, n)
-    row = np.arange(len(offset) * len(radius)).reshape(len(offset), len(radius), 1) * n + first
-    along = w_phi * (r - s * np.cos(phi)) / r
-    operators = np.zeros((2, len(offset) * len(radius) * n))
-    for k, term in enumerate(terms):
-        place = (row + k).ravel()
-        for total, weight in zip(operators, (w_phi, along), strict=True):
-            total += np.bincount(place, (weight * term).ravel(), minlength=len(total))
-    sigma, mean = operators.reshape(2, len(offset), len(radius), n)
-    grid = np.exp(low + step * np.arange(n))
-    return [Miscentring(grid, a, b) for a, b in zip(sigma, mean, strict=True)]
+    rows = offset.size * len(radius)
+    row = np.arange(rows).reshape(offset.size, len(radius), 1) * n + first
+    place = np.array([row, row + 1, row + 2, row + 3]).ravel()
+    weight = w_phi * np.array(terms)
+    along = (r - s * np.cos(phi)) / r
+
+    def summed(values: Array) -> Array:
+        total = np.bincount(place, values.ravel(), minlength=rows * n).astype(float, copy=False)
+        return total.reshape(*offset.shape, len(radius), n)
+
+    return Miscentring(np.exp(low + step * np.arange(n)), summed(weight), summed(weight * along))
 
 
 def lattice(low: float, high: float, step: float, together: int) -> tuple[int, int]:

@@ -19,7 +19,7 @@ _LN_LOWEST, _LN_WIDTH = math.log(MASS_GRID_MSUN[0]), math.log(MASS_GRID_MSUN[-1]
 for _array in (MASS_GRID_MSUN, NODES_MSUN, MODELS_MSUN):
     _array.setflags(write=False)
 
-FROM_MODELS = Places.at(np.arange(0, len(MASS_GRID_MSUN), 3) / 7.0, len(MODELS_MSUN), points=8)
+FROM_MODELS = Places.at(np.arange(0, len(MASS_GRID_MSUN), 3) / 7.0, len(MODELS_MSUN), points=10)
 """From ``MODELS_MSUN`` to ``NODES_MSUN``: ln L of one model changes little in steps of 0.17 in ln M."""
 
 # from the nodes to all masses, (node, mass)

@@ -23,8 +23,8 @@ SIGNIFICANCES = (3.5, 5.0, 7.0, 9.0, 12.5, 18.0, 25.0, 36.0, 52.0, 75.0, 106.0, 
 """Steps of the signal-to-noise ratio for which nodes are made. Means of ln M err by less than 0.02 standard
 deviations (rms of haloes that are draws of the priors, measured against sums over 200 to 400 nodes)."""
 
-# steps in ln c of nodes between which ln L is interpolated, the signal-to-noise ratios up to which they hold, and
-# places a unit of ln c and of that ratio: alone, and beside offsets, which smooth what steps leave
+# steps in ln c of nodes between which ln L is interpolated, the signal-to-noise ratios up to which they hold,
+# and places a unit of ln c and of that ratio: alone, and beside offsets, which smooth what steps leave
 _C_STEP, _C_STEP_BESIDE = (0.2, 18.0, 0.8), (0.35, 75.0, 0.4)
 _MOST_OFFSETS = 128  # nodes of the offset: 0.3 GB of models
 

@@ -12,40 +12,74 @@ dg = ((1 - kappa) dgamma + gamma dkappa) / D^2.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-from numpy.typing import NDArray
 
 from clmassmod.core.projected import Projected
+from clmassmod.fitters.places import Flags
 from clmassmod.records import Array, ShearProfile
 
 _FEW = 4000  # numbers: to look for strong ones would take longer than to treat all alike
 
 
-def observable(profile: ShearProfile, used: NDArray[np.bool_], surface: Projected) -> Array:
+def observable(profile: ShearProfile, used: Flags, surface: Projected) -> Array:
     """Return what bins show, (..., bin): reduced shear, excess surface density, or convergence."""
+    unit = units(profile, used)
     if profile.observable == "delta_sigma":
         return surface.delta_sigma
-    beta, ratio = _scales(profile, used)
     if profile.observable == "kappa":
-        return surface.sigma * beta
-    gamma, below = surface.delta_sigma * beta, 1.0 - surface.sigma * ratio
+        return surface.sigma * unit.sigma
+    return _beyond(surface.delta_sigma * unit.delta_sigma, 1.0 - surface.sigma * unit.sigma)[0]
+
+
+def units(profile: ShearProfile, used: Flags) -> Projected:
+    """Return what a unit of the surface densities shows in each bin, (bin,).
+
+    Of a reduced shear they are the terms of Applegate et al. 2014 (MNRAS 439, 48), as in
+    ``core.shear.reduced_shear``: <beta_s^2> / <beta_s> for the convergence, <beta_s> for the shear.
+    """
+    beta_s = profile.beta_s[used]
+    if profile.observable == "delta_sigma":
+        return Projected(np.ones_like(beta_s), np.ones_like(beta_s))
+    beta = beta_s / profile.sigma_crit_inf_msun_mpc2
+    if profile.observable == "kappa":
+        return Projected(beta, beta)
+    beta_s2 = profile.beta_s2[used] / profile.sigma_crit_inf_msun_mpc2
+    return Projected(np.divide(beta_s2, beta_s, out=np.zeros_like(beta_s), where=beta_s > 0), beta)
+
+
+def shown(profile: ShearProfile, lens: Projected, strong: Flags) -> Array:
+    """Return the same from surface densities in ``units``, (concentration, mass, offset, bin).
+
+    Parameters
+    ----------
+    profile : ShearProfile
+    lens : Projected
+        Its arrays are used up.
+    strong : array (concentration, mass, offset)
+        Made true where |g| is beyond 1 in any bin.
+    """
+    if profile.observable != "g_t":
+        return lens.sigma if profile.observable == "kappa" else lens.delta_sigma
+    gamma, below = lens.delta_sigma, np.subtract(1.0, lens.sigma, out=lens.sigma)
+    some: slice | None = slice(None)
     if gamma.size < _FEW:
-        return _beyond(gamma, below)[0]
-    shear = gamma / below
-    strong = _strong_rows(shear, below)
-    if strong is not None:
-        shear[..., strong, :] = _beyond(gamma[..., strong, :], below[..., strong, :])[0]
+        shear = _beyond(gamma, below)[0]
+    else:
+        shear = gamma / below
+        some = _strong_masses(shear, below)
+        if some is not None:
+            shear[:, some] = _beyond(gamma[:, some], below[:, some])[0]
+    if some is not None:
+        strong[:, some] = (np.abs(shear[:, some]) > 1.0).any(axis=-1)
     return shear
 
 
-def observable_and_slope(
-    profile: ShearProfile,
-    used: NDArray[np.bool_],
-    surface: Projected,
-    step: Projected,
-    out: tuple[Array, Array],
+def shown_and_slope(
+    profile: ShearProfile, lens: Projected, step: Projected, out: tuple[Array, Array], strong: Flags
 ) -> None:
-    """Put ``observable`` and its derivative along an addition to the surface densities into ``out``.
+    """Put ``shown`` and its derivative along an addition to the surface densities into ``out``.
 
     The sums of many nodes of nuisance parameters take most of a fit's time: each number is touched as few
     times as can be.
@@ -53,54 +87,43 @@ def observable_and_slope(
     Parameters
     ----------
     profile : ShearProfile
-    used : array (bin,)
-    surface : Projected
-        Arrays (..., bin), which are used up.
+    lens : Projected
+        Arrays (concentration, mass, offset, bin) in ``units``, which are used up.
     step : Projected
-        The addition.
-    out : tuple of array (..., bin)
+        The addition, in ``units``.
+    out : tuple of array (concentration, mass, offset, bin)
+    strong : array (concentration, mass, offset)
+        Made true where |g| is beyond 1 in any bin.
     """
     value, slope = out
     if profile.observable != "g_t":
-        value[...] = observable(profile, used, surface)
-        slope[...] = observable(profile, used, step)
+        value[...], slope[...] = shown(profile, lens, strong), shown(profile, step, strong)
         return
-    beta, ratio = _scales(profile, used)
-    below = np.multiply(surface.sigma, -ratio, out=surface.sigma)
-    below += 1.0
-    gamma = np.multiply(surface.delta_sigma, beta, out=surface.delta_sigma)
+    gamma, below = lens.delta_sigma, np.subtract(1.0, lens.sigma, out=lens.sigma)
     np.divide(gamma, below, out=value)
-    np.multiply(value, ratio * step.sigma, out=slope)
-    slope += beta * step.delta_sigma
+    np.multiply(value, step.sigma, out=slope)
+    slope += step.delta_sigma
     slope /= below
-    strong = _strong_rows(value, below)
-    if strong is not None:
-        rows = (..., strong, slice(None))
-        along, across = (beta * step.delta_sigma)[rows], (ratio * step.sigma)[rows]
-        value[rows], divisor = _beyond(gamma[rows], below[rows])
-        slope[rows] = (below[rows] * along + gamma[rows] * across) / divisor**2
+    some = _strong_masses(value, below)
+    if some is not None:
+        gamma, below = gamma[:, some], below[:, some]
+        value[:, some], divisor = _beyond(gamma, below)
+        slope[:, some] = below * step.delta_sigma[:, some] + gamma * step.sigma[:, some]
+        slope[:, some] /= divisor**2
+        strong[:, some] = (np.abs(value[:, some]) > 1.0).any(axis=-1)
 
 
-def _scales(profile: ShearProfile, used: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """Return shear and convergence of a unit surface density (bin,): <beta_s> and <beta_s^2> / <beta_s>.
-
-    Applegate et al. 2014 (MNRAS 439, 48), as in ``core.shear.reduced_shear``.
-    """
-    beta_s, beta_s2 = profile.beta_s[used], profile.beta_s2[used]
-    ratio = np.divide(beta_s2, beta_s, out=np.zeros_like(beta_s), where=beta_s > 0)
-    return beta_s / profile.sigma_crit_inf_msun_mpc2, ratio / profile.sigma_crit_inf_msun_mpc2
+def _strong_masses(shear: Array, below: Array) -> slice | None:
+    """Return the masses of arrays (concentration, mass, ...) between which some |g| is beyond 1, if any."""
+    most, least, nearest = (_of_masses(*v) for v in ((np.max, shear), (np.min, shear), (np.min, below)))
+    found = np.flatnonzero((most > 1.0) | (least < -1.0) | (nearest <= 0.0))
+    return slice(int(found[0]), int(found[-1]) + 1) if found.size else None
 
 
-def _strong_rows(shear: Array, below: Array) -> slice | None:
-    """Return the masses of arrays (..., mass, bin) between which some |g| is beyond 1; None: there is none.
-
-    Reductions over the first axes are fast, and most masses need no more.
-    """
-    first = tuple(range(shear.ndim - 2))
-    reach = np.maximum(shear.max(axis=first, initial=0.0), -shear.min(axis=first, initial=0.0))
-    flags = ((reach > 1.0) | (below.min(axis=first, initial=1.0) <= 0.0)).any(axis=-1)
-    rows = np.flatnonzero(flags)
-    return slice(int(rows[0]), int(rows[-1]) + 1) if rows.size else None
+def _of_masses(extreme: Callable[..., Array], values: Array) -> Array:
+    """Return the extreme of each mass; reductions over the first axis and over long last ones are fast."""
+    few = values[0] if len(values) == 1 else extreme(values, axis=0)
+    return extreme(few.reshape(len(few), -1), axis=1)
 
 
 def _beyond(gamma: Array, below: Array) -> tuple[Array, Array]:

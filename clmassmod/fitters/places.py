@@ -25,16 +25,18 @@ class Places:
 
     smooth: Array
     straight: Array
+    touched: Array  # 1 where a node is one of those of ``smooth``
 
     @classmethod
     def at(cls, position: Array, n: int, points: int = SIX) -> Places:
         """Return the weights at positions (place,) in steps of n nodes, from so many neighbours."""
         near = 1.0 - np.abs(position - np.arange(n)[:, np.newaxis])
-        return cls(np.ascontiguousarray(lagrange(position, n, points)[1].T), np.maximum(near, 0.0))
+        smooth = np.ascontiguousarray(lagrange(position, n, points)[1].T)
+        return cls(smooth, np.maximum(near, 0.0), (smooth != 0.0).astype(float))
 
     def beside(self, strong: Flags, axis: int = -1) -> Beside:
         """Return the places that have a strongly lensed node among theirs; ``axis`` is that of the nodes."""
-        flags = _along(axis, strong.astype(float), (self.smooth != 0.0).astype(float)) > 0.0
+        flags = _along(axis, strong.astype(float), self.touched) > 0.0
         of_mass = flags.reshape(-1, flags.shape[-1]).any(axis=0)
         return Beside(slice(int(of_mass.argmax()), None), flags)
 

@@ -68,14 +68,14 @@ class Residuals:
 
     def _surface(self, radius: Array, mass: Array, concentration: Array, amplitude: ArrayLike) -> Projected:
         nodes, weights = radial_nodes(radius)
-        averages = centre_operators(self.model, nodes, None)
-        if not averages and tabulated(self.model):
+        average = centre_operators(self.model, nodes, None)
+        if average is None and tabulated(self.model):
             found = centred_nfw(self.model, radius, self.environment, mass, concentration)
-        elif not averages:
+        elif average is None:
             found = between(self.model.surface(nodes, self.environment, mass, concentration), weights)
         else:
-            inner = averages[0](lambda r: self.model.surface(r, self.environment, mass, concentration))
-            found = between(inner, weights)
+            about = average(lambda r: self.model.surface(r, self.environment, mass, concentration))
+            found = between(Projected(*(values[:, 0] for values in about)), weights)
         if self.model.nuisance.two_halo is None:
             return found
         term = self.model.two_halo(radius, self.environment.z, mass)

@@ -11,9 +11,10 @@ from clmassmod.core.likelihoods import LN_FLOOR
 from clmassmod.fitters.data import FitData
 from clmassmod.fitters.grid import FROM_MODELS, MASS_GRID_MSUN, MODELS_MSUN, place_of, to_mass_grid
 from clmassmod.fitters.likelihood import LensModel
-from clmassmod.fitters.marginal import Joint, Templates, joint, over_nodes
+from clmassmod.fitters.marginal import Joint, joint, over_nodes
 from clmassmod.fitters.result import best_model, describe, unusable
 from clmassmod.fitters.summary import MassPrior, check_prior, matters, summarise_mass
+from clmassmod.fitters.templates import Templates
 from clmassmod.records import Array, HaloFit, ShearProfile
 
 
@@ -92,11 +93,12 @@ def _best(data: FitData, found: Joint, terms: Array, mass_msun: float) -> tuple[
     made = found.made
     weight = found.shares(terms, abs(mass_msun))
     place, along = place_of(abs(mass_msun), MODELS_MSUN)
-    ln_c = float(weight @ (np.log(made.concentration[:, place]) @ along))
+    by_concentration = weight.reshape(-1, len(made.concentration)).sum(axis=0)
+    ln_c = float(by_concentration @ (np.log(made.concentration[:, place]) @ along))
 
     def mean(models: Array) -> Array:
-        over_nodes = weight @ models.reshape(len(weight), -1)
-        return np.asarray(along @ over_nodes.reshape(len(along), -1))
+        of_nodes = models.transpose(2, 0, 1, 3).reshape(len(weight), -1)
+        return np.asarray(along @ (weight @ of_nodes).reshape(len(along), -1))
 
     signal, slope = found.models_at(place)
     signal, (calibration, sd) = math.copysign(1.0, mass_msun) * mean(signal), made.calibration

@@ -27,7 +27,7 @@ _RADIAL_STEP = 0.08  # in ln R: the excess surface densities of centred profiles
 _KINKED_STEP = 0.05  # the same about another centre
 _TOGETHER = 4  # nodes in ln R come by so many, so that haloes of about the same radii share them
 _VALUES = 16_000  # of a block: arrays of 128 kB, which the system does not hand out page by page
-_BLOCK = 48  # masses that share nodes in ln r_s: few of a matrix of weights are not zero
+_BLOCK = 20  # masses that share nodes in ln r_s: few of a matrix of weights are not zero
 
 
 def surfaces(
@@ -52,8 +52,8 @@ def surfaces(
         Of the centre.
     """
     blocks = surface_blocks(model, radius_mpc, environment, masses, concentration, offset_mpc)
-    sigma, delta = (np.concatenate(part, axis=1) for part in zip(*(b for _, b in blocks), strict=True))
-    return Projected(sigma, delta)
+    parts = zip(*(found for _, found in blocks), strict=True)
+    return Projected(*(np.ascontiguousarray(np.moveaxis(np.concatenate(part), 2, 0)) for part in parts))
 
 
 def surface_blocks(
@@ -63,10 +63,12 @@ def surface_blocks(
     masses: Array,
     concentration: Array,
     offset_mpc: Array | None = None,
+    unit: Projected | None = None,
 ) -> Iterator[tuple[slice, Projected]]:
     """Yield the surface densities of ``surfaces`` for some concentrations after the other.
 
     In blocks that the processor's cache holds: new memory for all of them would cost more than the sums.
+    Arrays are (concentration, mass, offset, bin), multiplied by ``unit``, arrays (bin,).
     """
     n, n_mass = concentration.shape
     if offset_mpc is None and "offset_mpc" not in model.parameters:
@@ -74,12 +76,20 @@ def surface_blocks(
         nodes, weights = (radius_mpc, None) if exact else _between_nodes(radius_mpc, _RADIAL_STEP)
     else:
         nodes, weights = radial_nodes(radius_mpc)
-    operators = centre_operators(model, nodes, offset_mpc)
-    size = max(_VALUES // (max(len(operators), 1) * n_mass * len(radius_mpc)), 1)
-    project = _projection(model, nodes, environment, masses, concentration, operators)
+    centres = centre_operators(model, nodes, offset_mpc)
+    n_offset = 1 if centres is None else len(centres.sigma)
+    size = max(_VALUES // (n_offset * n_mass * len(radius_mpc)), 1)
+    early, late = (unit, None) if weights is None else (None, unit)
+    project = _projection(model, nodes, environment, masses, concentration, centres, early)
     for start in range(0, n, size):
         part = slice(start, min(start + size, n))
-        yield part, between(project(part), weights)
+        yield part, _in_unit(between(project(part), weights), late)
+
+
+def _in_unit(found: Projected, unit: Projected | None) -> Projected:
+    return (
+        found if unit is None else Projected(found.sigma * unit.sigma, found.delta_sigma * unit.delta_sigma)
+    )
 
 
 def radial_nodes(radius_mpc: Array) -> tuple[Array, Array | None]:
@@ -111,31 +121,33 @@ def _projection(
     environment: HaloEnvironment,
     masses: Array,
     concentration: Array,
-    operators: list[Miscentring],
+    centres: Miscentring | None,
+    unit: Projected | None,
 ) -> Callable[[slice], Projected]:
-    """Return the function that gives surface densities (offset, concentration, mass, bin) of a slice."""
-    if tabulated(model) and operators:
+    """Return the function that gives surface densities (concentration, mass, offset, bin) of a slice."""
+    if tabulated(model) and centres is not None:
         ln_r_s, amplitude = _scales(model, environment, masses, concentration)
-        return _off_centre(ln_r_s, amplitude, operators)
+        return _off_centre(ln_r_s, amplitude, centres, unit)
 
     def mass(part: slice) -> Array:
         return np.broadcast_to(masses if len(masses) == 1 else masses[part], concentration[part].shape)
-
-    def about_its_own(part: slice) -> Projected:
-        found = centred_nfw(model, radius_mpc, environment, mass(part), concentration[part])
-        return Projected(found.sigma[np.newaxis], found.delta_sigma[np.newaxis])
 
     def shared(part: slice, grid: Array) -> Projected:
         haloes = zip(mass(part), concentration[part], strict=True)
         rows = [_on_grid(model, grid, environment, *halo) for halo in haloes]
         return Projected(*(np.stack(v) for v in zip(*rows, strict=True)))
 
-    if operators:
-        grid = _widest(operators)
-        return lambda part: _about_centres(shared(part, grid), operators)
-    if tabulated(model):
-        return about_its_own
-    return lambda part: Projected(*(v[np.newaxis] for v in shared(part, radius_mpc)))
+    def project(part: slice) -> Projected:
+        if centres is not None:
+            return _in_unit(centres.of(shared(part, centres.grid_mpc)), unit)
+        if tabulated(model):
+            found = centred_nfw(model, radius_mpc, environment, mass(part), concentration[part])
+        else:
+            found = shared(part, radius_mpc)
+        found = _in_unit(found, unit)
+        return Projected(found.sigma[:, :, np.newaxis], found.delta_sigma[:, :, np.newaxis])
+
+    return project
 
 
 def _on_grid(
@@ -176,58 +188,43 @@ def _scales(
 
 
 def _off_centre(
-    ln_r_s: Array, amplitude: Array, operators: list[Miscentring]
+    ln_r_s: Array, amplitude: Array, centres: Miscentring, unit: Projected | None
 ) -> Callable[[slice], Projected]:
     """Return the same of NFW haloes (concentration, mass) about other centres."""
     nodes, first, weights = _interpolation(ln_r_s)
-    inner = Projected(*nfw_table.shapes(np.log(_widest(operators)) - nodes[:, np.newaxis]))
-    both = np.array(_about_centres(inner, operators))  # (2, offset, node, bin)
-    shape = both.shape[:2] + both.shape[3:]
-    both = np.moveaxis(both, 2, 0).reshape(len(nodes), -1)
+    inner = Projected(*nfw_table.shapes(np.log(centres.grid_mpc) - nodes[:, np.newaxis]))
+    at_nodes = _in_unit(centres.of(inner), unit)
+    shape = at_nodes.sigma.shape[1:]
+    both = [values.reshape(len(nodes), -1) for values in at_nodes]
+    n_mass = ln_r_s.shape[1]
 
     def project(part: slice) -> Projected:
-        out = np.empty((2, shape[1], part.stop - part.start, ln_r_s.shape[1], shape[2]))
+        out = np.empty((2, part.stop - part.start, n_mass, both[0].shape[1]))
         for i in range(part.start, part.stop):
-            for start in range(0, ln_r_s.shape[1], _BLOCK):
+            for start in range(0, n_mass, _BLOCK):
                 block = slice(start, start + _BLOCK)
                 low, high = int(first[i, block].min()), int(first[i, block].max()) + SIX
-                values = (weights[i, block, low:high] @ both[low:high]).reshape(-1, *shape)
-                into = out[:, :, i - part.start, block]
-                np.multiply(values.transpose(1, 2, 0, 3), amplitude[i, block], out=into)
-        return Projected(out[0], out[1])
+                for values, into in zip(both, out, strict=True):
+                    np.matmul(weights[i, block, low:high], values[low:high], out=into[i - part.start, block])
+        out *= amplitude[part]
+        return Projected(*out.reshape(*out.shape[:3], *shape))
 
     return project
 
 
-def centre_operators(model: LensModel, radius_mpc: Array, offset_mpc: Array | None) -> list[Miscentring]:
-    """Return what each offset of the centre does to a profile at these radii; none: it is not off."""
+def centre_operators(model: LensModel, radius_mpc: Array, offset_mpc: Array | None) -> Miscentring | None:
+    """Return what offsets (offset,) of the centre do to a profile at these radii; None: it is not off."""
     if offset_mpc is None and "offset_mpc" not in model.parameters:
-        return []
+        return None
 
-    def make() -> list[Miscentring]:
+    def make() -> Miscentring:
         if offset_mpc is not None:
             return at_offsets(radius_mpc, offset_mpc)
-        return [model.mean_miscentring(radius_mpc)]
+        mean = model.mean_miscentring(radius_mpc)
+        return Miscentring(mean.grid_mpc, mean.sigma[np.newaxis], mean.mean_sigma[np.newaxis])
 
     key = radius_mpc.tobytes(), None if offset_mpc is None else offset_mpc.tobytes()
     return model.memo.centres.get(key, make)
-
-
-def _widest(operators: list[Miscentring]) -> Array:
-    """Return the radii that all operators need, whose grids start alike."""
-    return max((operator.grid_mpc for operator in operators), key=len)
-
-
-def _about_centres(inner: Projected, operators: list[Miscentring]) -> Projected:
-    """Return surface densities (offset, ..., bin) from centred ones on the grid, (..., node)."""
-    sigma, delta = [], []
-    for operator in operators:
-        n = len(operator.grid_mpc)
-        on_grid = inner.sigma[..., :n]
-        offset = on_grid @ operator.sigma.T
-        sigma.append(offset)
-        delta.append((on_grid + inner.delta_sigma[..., :n]) @ operator.mean_sigma.T - offset)
-    return Projected(np.array(sigma), np.array(delta))
 
 
 def _interpolation(x: Array) -> tuple[Array, np.ndarray, Array]:

@@ -110,7 +110,7 @@ def fixed_offset(lab: Lab) -> float:
     """Profiles about a centre that is off by 0.3 Mpc: Sigma on circles and its mean inside them."""
     want = np.array([_about(float(r), 0.3) for r in _RADIUS]).T
     exact = miscentring(_RADIUS, "fixed", 0.3)(_projected)
-    coarse = at_offsets(_RADIUS, np.array([0.3]))[0](_projected)
+    coarse = at_offsets(_RADIUS, 0.3)(_projected)
     return max(relative([a.sigma, a.mean_sigma], want) for a in (exact, coarse))
 
 

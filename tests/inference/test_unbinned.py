@@ -119,7 +119,7 @@ def test_wrong_centres_against_a_sum(tables, profile):
     environment = centred.environment(data)
     used = np.ones(len(data.value), bool)
     for u in (np.arange(40) + 0.5) / 40:
-        (operator,) = at_offsets(data.radius_mpc, [0.2 * np.sqrt(-2.0 * np.log(u))])
+        operator = at_offsets(data.radius_mpc, 0.2 * np.sqrt(-2.0 * np.log(u)))
         surface = operator(lambda r: centred.surface(r, environment, mass, np.full(len(mass), 4.0)))
         residual = (data.value - observable(data, used, surface)) / data.error
         terms.append(np.log(0.5 / 40) - 0.5 * np.sum(residual**2, axis=1))
