@@ -44,7 +44,7 @@ class FitData:
         """Number of bins that are fitted."""
         return len(self.value)
 
-    @property
+    @cached_property
     def significance(self) -> float:
         """Signal-to-noise ratio of the data about zero, without the part that noise alone has.
 

@@ -12,15 +12,16 @@ from clmassmod.records import Array
 
 MASS_GRID_MSUN: Array = np.geomspace(1e12, 2e16, 400)
 NODES_MSUN: Array = MASS_GRID_MSUN[::3].copy()  # (134,), of sums over nuisance parameters
-MODELS_MSUN: Array = MASS_GRID_MSUN[::7].copy()  # (58,), of models; the last mass is in all three
+MODELS_MSUN: Array = np.geomspace(1e12, 2e16, 50)  # of models
 
 _LN_LOWEST, _LN_WIDTH = math.log(MASS_GRID_MSUN[0]), math.log(MASS_GRID_MSUN[-1] / MASS_GRID_MSUN[0])
 
 for _array in (MASS_GRID_MSUN, NODES_MSUN, MODELS_MSUN):
     _array.setflags(write=False)
 
-FROM_MODELS = Places.at(np.arange(0, len(MASS_GRID_MSUN), 3) / 7.0, len(MODELS_MSUN), points=10)
-"""From ``MODELS_MSUN`` to ``NODES_MSUN``: ln L of one model changes little in steps of 0.17 in ln M."""
+_PLACES = np.linspace(0.0, len(MODELS_MSUN) - 1.0, len(NODES_MSUN))
+FROM_MODELS = Places.at(_PLACES, len(MODELS_MSUN), points=12)
+"""From ``MODELS_MSUN`` to ``NODES_MSUN``: ln L of one model changes little in steps of 0.2 in ln M."""
 
 # from the nodes to all masses, (node, mass)
 _TO_MASS_GRID = np.ascontiguousarray(lagrange(np.arange(len(MASS_GRID_MSUN)) / 3.0, len(NODES_MSUN))[1].T)

@@ -65,7 +65,7 @@ class LensModel:
     noise: noises.NoiseTerms = noises.NONE
     description: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     memo: Memos = field(default_factory=Memos, repr=False, compare=False)
-    _at_nodes: list[Callable[[float], Array]] = field(default_factory=list, repr=False, compare=False)
+    _at_nodes: dict[int, Callable[[float], Array]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def build(
@@ -138,7 +138,7 @@ class LensModel:
     def __getstate__(self) -> dict[str, Any]:
         """Return what another process needs: all but what fits have left for one another."""
         kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("memo", "_at_nodes")}
-        return {**kept, "memo": Memos(), "_at_nodes": []}
+        return {**kept, "memo": Memos(), "_at_nodes": {}}
 
     def without_noise(self) -> LensModel:
         """Return the same model of data whose errors have all of the noise."""
@@ -175,11 +175,12 @@ class LensModel:
         """Return the relation's concentrations of masses in the primary definition, of their shape."""
         relation = self.concentration_relation
         if not callable(relation):
-            if mass_msun is not MODELS_MSUN:
+            if mass_msun is not NODES_MSUN and mass_msun is not MODELS_MSUN:
                 return self.tables.concentration(relation, self.primary, mass_msun, z)
-            if not self._at_nodes:
-                self._at_nodes.append(self.tables.concentrations(relation, self.primary, mass_msun))
-            return self._at_nodes[0](z)
+            n = len(mass_msun)
+            if n not in self._at_nodes:
+                self._at_nodes[n] = self.tables.concentrations(relation, self.primary, mass_msun)
+            return self._at_nodes[n](z)
         values = np.broadcast_to(np.asarray(relation(mass_msun, z), dtype=float), mass_msun.shape)
         if not (np.isfinite(values).all() and (values > 0).all()):
             raise ConfigError(

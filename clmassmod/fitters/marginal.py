@@ -24,7 +24,7 @@ import numpy as np
 
 from clmassmod.core.likelihoods import LN_FLOOR
 from clmassmod.fitters.data import MANY, FitData, joined
-from clmassmod.fitters.grid import NODES_MSUN, place_of
+from clmassmod.fitters.grid import FROM_MODELS, MODELS_MSUN, NODES_MSUN, place_of
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.places import Places
 from clmassmod.fitters.templates import Templates, by_node, make_templates, setting
@@ -36,6 +36,8 @@ def _normal_nodes(n: int) -> tuple[Array, Array]:
     return x, weight / weight.sum()
 
 
+_FEW = 100  # numbers of models a mass: interpolation would take longer than all masses
+_CACHED = 16_000  # numbers of models that are summed at once: 128 kB
 _NUMBERS, _LEAST = 2_000_000, 256  # of a part's models (16 MB), and the fewest galaxies of a part
 # nodes of the shear calibration where the two-halo amplitude is integrated in closed form
 _CALIBRATION = {n: _normal_nodes(n) for n in (3, 5)}
@@ -60,6 +62,7 @@ class Joint:
     """For each node of the shear calibration: ln of its weight, and parts of ln L of the models (node, mass)
     that keep and that change their sign with the mass."""
     zero: float  # ln L at zero mass
+    mass_msun: Array  # of the models
     made: Templates  # of all bins, or of the first of several parts
     models_at: Callable[[slice], Models]  # at some of the masses
 
@@ -82,6 +85,13 @@ class Joint:
         if places is None:
             return share
         return np.asarray(share.reshape(-1, places.smooth.shape[1]) @ places.smooth.T).ravel()
+
+
+def joint_at_nodes(model: LensModel, data: FitData, definition: str) -> Joint:
+    """Return ``joint`` at ``NODES_MSUN``; many models are made at ``MODELS_MSUN`` alone."""
+    if model.nuisance.nodes(data.significance).number * data.n_bins < _FEW:
+        return joint(model, data, NODES_MSUN, definition)
+    return joint(model, data, MODELS_MSUN, definition, FROM_MODELS)
 
 
 def joint(
@@ -111,7 +121,8 @@ def joint(
         key = (definition, nodes.significance, mass_msun.tobytes(), *setting(data))
         size = 3 * nodes.number * len(mass_msun) * data.n_bins
         made = model.memo.templates.get(key, lambda: made_of(data), size)
-        return Joint(*_at_nodes(_sums(data, made), made, data.significance), made, made.at)
+        found = _at_nodes(_sums(data, made), made, data.significance)
+        return Joint(*found, mass_msun, made, made.at)
     parts = data.parts(max(_LEAST, _NUMBERS // (nodes.number * len(mass_msun))))
     made = made_of(parts[0])
     sums = _sums(parts[0], made)
@@ -125,7 +136,7 @@ def joint(
         slopes = [piece.slope for piece in pieces if piece.slope is not None]
         return joined([piece.signal for piece in pieces]), joined(slopes) if slopes else None
 
-    return Joint(*_at_nodes(sums, made, data.significance), made, models_at)
+    return Joint(*_at_nodes(sums, made, data.significance), mass_msun, made, models_at)
 
 
 def _at_nodes(
@@ -159,21 +170,31 @@ def _calibration_nodes(spread: float) -> tuple[Array, Array]:
 
 def _sums(data: FitData, made: Templates) -> list[Any]:
     """Return |d|^2, d . m and m . m in units of the noise, (node, mass), and those of the slope if any."""
-    slope = made.slope
+    signal = made.signal.reshape(-1, data.n_bins)
     if data.whitening is None:
         weight = data.error**-2
-        target = data.value * weight
-        sums = [made.signal @ target, made.signal_squared @ weight]
-        if slope is not None:
-            sums += [slope @ target, (made.signal * slope) @ weight, slope**2 @ weight]
+        sums = [signal @ (data.value * weight), made.signal_squared.reshape(signal.shape) @ weight]
     else:
-        target, signal = data.whiten(data.value), data.whiten(made.signal)
-        sums = [signal @ target, np.einsum("...b,...b->...", signal, signal)]
-        if slope is not None:
-            slope = data.whiten(slope)
-            products = [np.einsum("...b,...b->...", v, slope) for v in (signal, slope)]
-            sums += [slope @ target, *products]
-    return [data.chi2_zero, *map(by_node, sums)]
+        values, signal = data.whiten(data.value), data.whiten(signal)
+        sums = [signal @ values, np.einsum("mb,mb->m", signal, signal)]
+    if made.slope is not None:
+        sums += _slope_sums(data, signal, made.slope.reshape(signal.shape))
+    return [data.chi2_zero, *(by_node(values.reshape(made.signal.shape[:-1])) for values in sums)]
+
+
+def _slope_sums(data: FitData, signal: Array, slope: Array) -> list[Array]:
+    """Return d . u, m . u and u . u in units of the noise, (model,); a whitened signal is given."""
+    if data.whitening is not None:
+        slope = data.whiten(slope)
+        products = [np.einsum("mb,mb->m", v, slope) for v in (signal, slope)]
+        return [slope @ data.whiten(data.value), *products]
+    weight = data.error**-2
+    found = [slope @ (data.value * weight), np.empty(len(slope)), np.empty(len(slope))]
+    size = max(_CACHED // data.n_bins, 1)
+    for part in (slice(i, i + size) for i in range(0, len(slope), size)):
+        found[1][part] = (signal[part] * slope[part]) @ weight
+        found[2][part] = slope[part] ** 2 @ weight
+    return found
 
 
 def _calibrated(cross: Array, square: Array, mean: float, sd: float) -> tuple[Array, Array]:

@@ -24,8 +24,8 @@ SIGNIFICANCES = (3.5, 5.0, 7.0, 9.0, 12.5, 18.0, 25.0, 36.0, 52.0, 75.0, 106.0, 
 deviations (rms of haloes that are draws of the priors, measured against sums over 200 to 400 nodes)."""
 
 # steps in ln c of nodes between which ln L is interpolated, the signal-to-noise ratios up to which they hold,
-# and places a unit of ln c and of that ratio: alone, and beside offsets, which smooth what steps leave
-_C_STEP, _C_STEP_BESIDE = (0.2, 18.0, 0.8), (0.35, 75.0, 0.4)
+# places a unit of ln c and of that ratio, and the power with which steps fall beyond; alone, beside offsets
+_C_STEP, _C_STEP_BESIDE = (0.2, 18.0, 0.8, 1.0 / 3.0), (0.25, 12.5, 0.4, 0.85)
 _MOST_OFFSETS = 128  # nodes of the offset: 0.3 GB of models
 
 
@@ -148,8 +148,8 @@ def _places(
     of Gauss and Legendre, as the likelihood does not vanish at its ends. ``beside`` offsets of the centre
     fewer nodes do.
     """
-    width, (step, most, density) = high - low, _C_STEP_BESIDE if beside else _C_STEP
-    n = max(math.ceil(width / (step * min(most / significance, 1.0) ** (1.0 / 3.0)) - 1e-9) + 1, SIX)
+    width, (step, most, density, power) = high - low, _C_STEP_BESIDE if beside else _C_STEP
+    n = max(math.ceil(width / (step * min(most / significance, 1.0) ** power) - 1e-9) + 1, SIX)
     number = max(math.ceil(density * width * significance), n if beside else 1)
     if math.isinf(sd):
         place, weight = _legendre(math.ceil(1.5 * number))

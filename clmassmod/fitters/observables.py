@@ -12,8 +12,6 @@ dg = ((1 - kappa) dgamma + gamma dkappa) / D^2.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from clmassmod.core.projected import Projected
@@ -30,7 +28,8 @@ def observable(profile: ShearProfile, used: Flags, surface: Projected) -> Array:
         return surface.delta_sigma
     if profile.observable == "kappa":
         return surface.sigma * unit.sigma
-    return _beyond(surface.delta_sigma * unit.delta_sigma, 1.0 - surface.sigma * unit.sigma)[0]
+    gamma, below = surface.delta_sigma * unit.delta_sigma, 1.0 - surface.sigma * unit.sigma
+    return _extended(gamma, below, np.abs(gamma) > below)[0]
 
 
 def units(profile: ShearProfile, used: Flags) -> Projected:
@@ -63,16 +62,15 @@ def shown(profile: ShearProfile, lens: Projected, strong: Flags) -> Array:
     if profile.observable != "g_t":
         return lens.sigma if profile.observable == "kappa" else lens.delta_sigma
     gamma, below = lens.delta_sigma, np.subtract(1.0, lens.sigma, out=lens.sigma)
-    some: slice | None = slice(None)
+    beyond = np.abs(gamma) > below
     if gamma.size < _FEW:
-        shear = _beyond(gamma, below)[0]
-    else:
-        shear = gamma / below
-        some = _strong_masses(shear, below)
-        if some is not None:
-            shear[:, some] = _beyond(gamma[:, some], below[:, some])[0]
+        np.any(beyond, axis=-1, out=strong)
+        return _extended(gamma, below, beyond)[0]
+    some = _masses_with(beyond)
+    shear = gamma / below
     if some is not None:
-        strong[:, some] = (np.abs(shear[:, some]) > 1.0).any(axis=-1)
+        shear[:, some] = _extended(gamma[:, some], below[:, some], beyond[:, some])[0]
+        np.any(beyond[:, some], axis=-1, out=strong[:, some])
     return shear
 
 
@@ -104,35 +102,26 @@ def shown_and_slope(
     np.multiply(value, step.sigma, out=slope)
     slope += step.delta_sigma
     slope /= below
-    some = _strong_masses(value, below)
+    beyond = np.abs(gamma) > below
+    some = _masses_with(beyond)
     if some is not None:
-        gamma, below = gamma[:, some], below[:, some]
-        value[:, some], divisor = _beyond(gamma, below)
+        gamma, below, beyond = gamma[:, some], below[:, some], beyond[:, some]
+        value[:, some], divisor = _extended(gamma, below, beyond)
         slope[:, some] = below * step.delta_sigma[:, some] + gamma * step.sigma[:, some]
         slope[:, some] /= divisor**2
-        strong[:, some] = (np.abs(value[:, some]) > 1.0).any(axis=-1)
+        np.any(beyond, axis=-1, out=strong[:, some])
 
 
-def _strong_masses(shear: Array, below: Array) -> slice | None:
-    """Return the masses of arrays (concentration, mass, ...) between which some |g| is beyond 1, if any."""
-    most, least, nearest = (_of_masses(*v) for v in ((np.max, shear), (np.min, shear), (np.min, below)))
-    found = np.flatnonzero((most > 1.0) | (least < -1.0) | (nearest <= 0.0))
+def _masses_with(beyond: Flags) -> slice | None:
+    """Return the masses of flags (concentration, mass, ...) between which some are true, if any."""
+    rows = beyond.reshape(*beyond.shape[:2], -1).any(axis=-1).any(axis=0)
+    found = np.flatnonzero(rows)
     return slice(int(found[0]), int(found[-1]) + 1) if found.size else None
 
 
-def _of_masses(extreme: Callable[..., Array], values: Array) -> Array:
-    """Return the extreme of each mass; reductions over the first axis and over long last ones are fast."""
-    few = values[0] if len(values) == 1 else extreme(values, axis=0)
-    return extreme(few.reshape(len(few), -1), axis=1)
-
-
-def _beyond(gamma: Array, below: Array) -> tuple[Array, Array]:
-    """Return g and D from gamma and 1 - kappa."""
-    size = np.abs(gamma)
-    strong = size > below
-    if not strong.any():
-        return gamma / below, below
-    divisor = np.where(strong, 2.0 * size - below, below)
+def _extended(gamma: Array, below: Array, beyond: Flags) -> tuple[Array, Array]:
+    """Return g and D from gamma, 1 - kappa, and where g is beyond 1 or -1."""
+    divisor = np.where(beyond, 2.0 * np.abs(gamma) - below, below)
     shear = gamma / divisor
-    np.subtract(np.copysign(2.0, gamma), shear, out=shear, where=strong)
+    np.subtract(np.copysign(2.0, gamma), shear, out=shear, where=beyond)
     return shear, divisor

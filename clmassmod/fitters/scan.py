@@ -9,9 +9,9 @@ import numpy as np
 
 from clmassmod.core.likelihoods import LN_FLOOR
 from clmassmod.fitters.data import FitData
-from clmassmod.fitters.grid import FROM_MODELS, MASS_GRID_MSUN, MODELS_MSUN, place_of, to_mass_grid
+from clmassmod.fitters.grid import MASS_GRID_MSUN, place_of, to_mass_grid
 from clmassmod.fitters.likelihood import LensModel
-from clmassmod.fitters.marginal import Joint, joint, over_nodes
+from clmassmod.fitters.marginal import Joint, joint_at_nodes, over_nodes
 from clmassmod.fitters.result import best_model, describe, unusable
 from clmassmod.fitters.summary import MassPrior, check_prior, matters, summarise_mass
 from clmassmod.fitters.templates import Templates
@@ -46,7 +46,7 @@ def fit(
     data = model.prepare(profiles)
     if data.n_bins == 0:
         return unusable(data, model)
-    found, *others = (joint(model, data, MODELS_MSUN, d, FROM_MODELS) for d in model.mass_definitions)
+    found, *others = (joint_at_nodes(model, data, d) for d in model.mass_definitions)
     terms = found.terms(1.0)
     ln_like = {model.primary: to_mass_grid(over_nodes(terms))}
     for definition, other in zip(model.mass_definitions[1:], others, strict=True):
@@ -92,7 +92,7 @@ def _best(data: FitData, found: Joint, terms: Array, mass_msun: float) -> tuple[
     """
     made = found.made
     weight = found.shares(terms, abs(mass_msun))
-    place, along = place_of(abs(mass_msun), MODELS_MSUN)
+    place, along = place_of(abs(mass_msun), found.mass_msun)
     by_concentration = weight.reshape(-1, len(made.concentration)).sum(axis=0)
     ln_c = float(by_concentration @ (np.log(made.concentration[:, place]) @ along))
 

@@ -15,7 +15,7 @@ from clmassmod.fitters.data import FitData, joined
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.nuisance import Nodes
 from clmassmod.fitters.observables import shown, shown_and_slope, units
-from clmassmod.fitters.places import Beside, Flags, Places
+from clmassmod.fitters.places import Edges, Flags, Places
 from clmassmod.fitters.surfaces import surface_blocks
 from clmassmod.records import Array, HaloEnvironment, ShearProfile
 
@@ -39,31 +39,30 @@ class Templates:
         return self.signal**2
 
     @cached_property
-    def _beside(self) -> tuple[Beside | None, Beside | None]:
-        """Which masses of a node, and then which places of the concentration, are beside a strong shear."""
-        if not self.strong.any():
-            return None, None
-        strong, first, second = self.strong, None, None
+    def _edges(self) -> tuple[Edges | None, Edges | None]:
+        """Where polynomials in the mass, and then in the concentration, end at strongly lensed models."""
+        strong, first = self.strong, None
         if self.masses is not None:
-            first = self.masses.beside(strong)
-            strong = first.flags
-        if self.nodes.places is not None:
-            second = self.nodes.places.beside(self._by_offset(strong), axis=-2)
-        return first, second
+            first = self.masses.edges(strong)
+            if first is None:
+                return None, None
+            strong = first.beyond
+        places = self.nodes.places
+        return first, None if places is None else places.edges(self._by_concentration(strong))
 
-    def _by_offset(self, values: Any) -> Any:
-        """Return values of all nodes as (offset, concentration, mass)."""
-        return values.reshape(len(self.nodes.ln_offset_weight), -1, values.shape[-1])
+    def _by_concentration(self, values: Any) -> Any:
+        """Return values (node, mass) as (offset, mass, concentration)."""
+        return values.reshape(len(self.nodes.ln_offset_weight), -1, values.shape[-1]).swapaxes(1, 2)
 
     def at_places(self, ln_like: Array) -> Array:
-        """Return ln L at all masses and places of the concentration, from that of the models (node, mass)."""
-        first, second = self._beside
+        """Return ln L (term, mass) at all masses and places of c from that of the models (node, mass)."""
+        first, second = self._edges
         if self.masses is not None:
             ln_like = self.masses.of(ln_like, first)
         if self.nodes.places is None:
             return ln_like
-        found = self.nodes.places.of(self._by_offset(ln_like), second, axis=-2)
-        return found.reshape(-1, ln_like.shape[-1])
+        found = self.nodes.places.of(self._by_concentration(ln_like), second)
+        return np.ascontiguousarray(found.swapaxes(1, 2)).reshape(-1, ln_like.shape[-1])
 
     def at(self, place: slice) -> tuple[Array, Array | None]:
         """Return signal and slope at some of the masses."""

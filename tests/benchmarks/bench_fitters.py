@@ -22,9 +22,9 @@ import numpy as np
 from clmassmod import bias
 from clmassmod.cosmology import Cosmology
 from clmassmod.fitters import curvefit, scan
-from clmassmod.fitters.grid import FROM_MODELS, MODELS_MSUN, to_mass_grid
+from clmassmod.fitters.grid import to_mass_grid
 from clmassmod.fitters.likelihood import LensModel
-from clmassmod.fitters.marginal import joint, over_nodes
+from clmassmod.fitters.marginal import joint_at_nodes, over_nodes
 from clmassmod.fitters.observables import observable
 from clmassmod.records import HaloFit, HaloInfo, ShearProfile
 from clmassmod.tables import Tables, build
@@ -118,7 +118,7 @@ def bench_fits() -> None:
 
 def likelihood(model: LensModel, profile: ShearProfile) -> Any:
     """Return the stored likelihood of a fit, without estimates and record."""
-    found = joint(model, model.prepare(profile), MODELS_MSUN, model.primary, FROM_MODELS)
+    found = joint_at_nodes(model, model.prepare(profile), model.primary)
     return to_mass_grid(over_nodes(found.terms(1.0)))
 
 

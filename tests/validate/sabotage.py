@@ -142,6 +142,11 @@ SQUARE = one("core.shear:reduced_shear", give(lambda s, d, c, b, b2: (s, d, c, b
 PROJECTION = one("core.quadrature:surface_densities", both)
 
 
+def stronger(factor):
+    """Take the shear of a fitted model for larger than it is."""
+    return one("fitters.observables:units", out(lambda u: Projected(u.sigma, factor * u.delta_sigma)))
+
+
 def errors(factor):
     """Take the noise for smaller than it is."""
 
@@ -335,12 +340,14 @@ SABOTAGES = {
     "measurement/convergence_of_pixels": one("pixels:_CORE_MPC", to(3.0)),
     "measurement/noise_of_pixels": one("pixels:ARCMIN_RAD!", times(1.02)),
     "measurement/noise_free_mass_of_pixels": one(
-        "fitters.marginal:observable!", lambda old: lambda *a: 1.01 * old(*a)
+        "fitters.templates:shown!", lambda old: lambda *a: 1.01 * old(*a)
     ),
     "scan/noise_free_mass": NFW,
     "scan/noise_free_mass_by_excess_surface_density": NFW,
     "scan/noise_free_mass_of_single_galaxies": NFW,
-    "scan/noise_free_mass_with_many_source_redshifts": SQUARE,
+    "scan/noise_free_mass_with_many_source_redshifts": one(
+        "fitters.observables:units", out(lambda u: Projected(u.delta_sigma, u.delta_sigma))
+    ),
     "scan/noise_free_mass_with_a_relation": one(
         "cosmology.concentration:_DUFFY08[200c]", to((6.0, -0.084, -0.47)), fresh=True
     ),
@@ -357,7 +364,8 @@ SABOTAGES = {
     "scan/chi_squared_probability": one("fitters.summary:chi2_probability", times(1.001)),
     "scan/grid_statistics": one("core.gridstats:summarise", out(lambda s: s._replace(mode=s.mode + 0.02))),
     "scan/scatter_of_concentration": one(
-        "fitters.nuisance:_places", give(lambda low, high, s, sd: (1.5 * low, 1.5 * high, s, 1.5 * sd))
+        "fitters.nuisance:_places",
+        give(lambda low, high, s, beside, sd: (1.5 * low, 1.5 * high, s, beside, 1.5 * sd)),
     ),
     "scan/free_concentration": one("fitters.nuisance:_legendre", first(lambda x: 0.8 * x)),
     "scan/shear_calibration": one(
@@ -415,8 +423,8 @@ SABOTAGES = {
     "comparison/distributions_of_pulls": one("core.pullfits:fit_pulls", give(lambda x: (1.1 * x,))),
     "comparison/bootstrap_over_parents": one("core.bootstrap:group_counts", out(np.ones_like)),
     "comparison/stacked_bias": one("bias.statistics:_peak", out(lambda v: v + 0.01)),
-    "end_to_end/closure_without_noise": one("core.shear:reduced_shear", times(1.02)),
-    "end_to_end/closure_bias": one("core.shear:reduced_shear", times(1.1)),
+    "end_to_end/closure_without_noise": stronger(1.02),
+    "end_to_end/closure_bias": stronger(1.1),
     "end_to_end/closure_scatter": errors(3.0),
     "end_to_end/comparison_of_the_workflow": one(
         "steps.gather:read_truth_of!",

@@ -1,0 +1,208 @@
+"""Models where the reduced shear comes to 1 and to its pole: no harm may come from there."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from lenses import empty_profile, make_tables, model_signal
+from scipy.special import logsumexp
+
+from clmassmod.core.projected import Projected
+from clmassmod.core.shear import reduced_shear
+from clmassmod.fitters import scan
+from clmassmod.fitters.grid import MASS_GRID_MSUN, NODES_MSUN
+from clmassmod.fitters.likelihood import LensModel
+from clmassmod.fitters.marginal import _FEW, Joint, _at_nodes, _sums, over_nodes
+from clmassmod.fitters.observables import observable, shown, shown_and_slope, units
+from clmassmod.fitters.places import Places
+from clmassmod.fitters.templates import make_templates
+
+pytestmark = pytest.mark.inference
+
+TWO_HALO = {"mean": 1.0, "sd": 0.5}
+OFFSET = {"scale_mpc": 0.2, "fraction": 0.5}
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return make_tables(structure=True)
+
+
+@pytest.fixture(scope="module")
+def fixed(tables):
+    return LensModel.build(tables, concentration="duffy08")
+
+
+def surface_of(profile, kappa, gamma):
+    """Return surface densities (..., bin) that show a convergence and a shear."""
+    unit = units(profile, np.ones(len(profile.radius_mpc), bool))
+    return Projected(kappa / unit.sigma, gamma / unit.delta_sigma)
+
+
+def test_shear_goes_on_where_it_reaches_one(tables):
+    """The reduced shear below 1; beyond it a smooth, rising function to 2, odd in gamma."""
+    profile = empty_profile(tables, radius=[1.0])
+    used = np.ones(1, bool)
+    strength = np.geomspace(0.0123, 1e4, 4000)[:, np.newaxis]  # none is the pole
+    for share in (0.2, 1.0, 5.0):  # of gamma in kappa
+        gamma, kappa = share * strength, strength
+        surface = surface_of(profile, kappa, gamma)
+        g = observable(profile, used, surface)
+        plain = reduced_shear(*surface, profile.sigma_crit_inf_msun_mpc2, profile.beta_s, profile.beta_s2)
+        weak = gamma < 1.0 - kappa
+        assert g[weak] == pytest.approx(plain[weak], rel=1e-13)
+        assert np.all(np.diff(g[:, 0]) > 0)
+        assert g.max() < 2.0
+        assert g[-1, 0] == pytest.approx(2.0 - share / (2.0 * share + 1.0), abs=1e-3)
+        slope = np.gradient(g[:, 0], strength[:, 0])
+        assert np.abs(np.diff(slope) / slope[1:]).max() < 0.06  # no kink: a step of 0.35 % changes it little
+        mirrored = observable(profile, used, Projected(surface.sigma, -surface.delta_sigma))
+        assert mirrored == pytest.approx(-g, rel=1e-13)
+
+
+@pytest.mark.parametrize("observed", ["g_t", "kappa", "delta_sigma"])
+def test_slope_is_the_derivative(tables, observed):
+    """Arrays (concentration, mass, offset, bin) with weak and strong shears of both signs, by differences."""
+    profile = replace(empty_profile(tables, radius=np.geomspace(0.1, 1.0, 6)), observable=observed)
+    rng, shape = np.random.default_rng(2), (3, 40, 5, 6)
+    size = np.geomspace(0.01, 30.0, 40)[:, np.newaxis, np.newaxis]
+    lens = Projected(size * rng.uniform(0.2, 1.0, shape), size * rng.uniform(-1.0, 1.0, shape))
+    step = Projected(*(0.1 * size * rng.uniform(0.5, 1.0, shape) for _ in range(2)))
+
+    def at(t):
+        strong = np.zeros(shape[:-1], bool)
+        moved = Projected(lens.sigma + t * step.sigma, lens.delta_sigma + t * step.delta_sigma)
+        return shown(profile, moved, strong), strong
+
+    value, slope = np.empty(shape), np.empty(shape)
+    strong = np.zeros(shape[:-1], bool)
+    copy = Projected(lens.sigma.copy(), lens.delta_sigma.copy())
+    shown_and_slope(profile, copy, step, (value, slope), strong)
+    assert value == pytest.approx(at(0.0)[0], rel=1e-13)
+    assert np.array_equal(strong, at(0.0)[1])
+    assert np.array_equal(strong, (np.abs(value) > 1.0).any(axis=-1) & (observed == "g_t"))
+    numeric = (at(1e-6)[0] - at(-1e-6)[0]) / 2e-6
+    # beyond 1 a shear through zero jumps from -2 to 2: no derivative there
+    smooth = np.abs(lens.delta_sigma) > 1e-3 * size
+    assert slope[smooth] == pytest.approx(numeric[smooth], rel=1e-4, abs=1e-6)
+
+
+def brute_ln_like(model, profile, c_values, ln_c_weight, operator=None):
+    """Return ln L (mass,) at ``NODES_MSUN`` by sums over concentrations and 41 two-halo amplitudes."""
+    environment, used = model.environment(profile), np.ones(len(profile.radius_mpc), bool)
+    term = model.two_halo(profile.radius_mpc, environment.z, NODES_MSUN)
+    x = np.linspace(-5.0, 5.0, 41)
+    weight = -0.5 * x * x - logsumexp(-0.5 * x * x)
+    total = []
+    for values, w_c in zip(c_values, ln_c_weight, strict=True):
+        base = model.surface(profile.radius_mpc, environment, NODES_MSUN, values)
+        for a, w_a in zip(1.0 + 0.5 * x, weight, strict=True):
+            whole = Projected(base.sigma + a * term.sigma, base.delta_sigma + a * term.delta_sigma)
+            residual = (profile.value - observable(profile, used, whole)) / profile.error
+            total.append(w_c + w_a - 0.5 * np.sum(residual**2, axis=1))
+    return logsumexp(total, axis=0)
+
+
+def moments(ln_like):
+    x, p = np.log(NODES_MSUN), np.exp(ln_like - ln_like.max())
+    p /= p.sum()
+    return p @ x, np.sqrt(p @ (x - p @ x) ** 2)
+
+
+@pytest.mark.parametrize("prior", [{"scatter": 0.3}, {"range": (1.0, 15.0)}])
+@pytest.mark.parametrize("error", [0.05, 0.02, 0.01])
+def test_no_wrong_maximum(tables, fixed, prior, error, monkeypatch):
+    """Concentration and two-halo amplitude, from 0.15 Mpc; without straight lines ln L overshoots."""
+    profile = empty_profile(tables, error=error, radius=np.geomspace(0.15, 3.0, 12))
+    signal = model_signal(fixed, profile, 5e14)
+    profile = replace(profile, value=signal + error * np.random.default_rng(11).normal(size=12))
+    if "scatter" in prior:
+        x = np.linspace(-1.5, 1.5, 101)
+        values = np.exp(x)[:, None] * fixed.concentration(NODES_MSUN, profile.halo.z)
+        weight = -0.5 * (x / 0.3) ** 2
+    else:
+        x = np.linspace(0.0, np.log(15.0), 121)
+        x = 0.5 * (x[1:] + x[:-1])
+        values, weight = np.exp(x)[:, None] * np.ones(len(NODES_MSUN)), np.zeros(120)
+    mean, sd = moments(brute_ln_like(fixed, profile, values, weight - logsumexp(weight)))
+    nuisance = {"concentration": prior, "two_halo": TWO_HALO}
+
+    def off():
+        model = LensModel.build(tables, concentration="duffy08", nuisance=nuisance)
+        found = scan.fit(profile, model).ln_like["200c"][::3]
+        return abs(moments(found)[0] - mean) / sd, abs(
+            moments(model.ln_likelihood(profile, NODES_MSUN))[0] - mean
+        ) / sd
+
+    right = off()
+    monkeypatch.setattr(Places, "edges", lambda *_: None)
+    wrong = off()
+    print(f"{prior}, error {error}: off by {max(right):.4f} sd, without straight lines {max(wrong):.1f}")
+    assert max(right) < 0.02
+    if "range" in prior and error < 0.05:
+        assert max(wrong) > 5.0
+
+
+ALL = {
+    "concentration": {"scatter": 0.3},
+    "miscentring": OFFSET,
+    "two_halo": TWO_HALO,
+    "shear_bias": {"sd": 0.02},
+}
+SOME = [(), ("concentration", "two_halo"), ("miscentring",), ("miscentring", "two_halo"), tuple(ALL)]
+
+
+@pytest.mark.parametrize("names", SOME)
+@pytest.mark.parametrize("error", [0.05, 0.02, 0.007])
+@pytest.mark.parametrize("innermost", [0.1, 0.3])
+def test_stored_likelihoods_are_those_of_models_at_every_mass(tables, fixed, names, error, innermost):
+    """Models at 50 masses, ln L interpolated twice, against models at all 400.
+
+    Beside offsets ln L itself has ripples, of the kinks where an offset passes a bin. Far from the maximum,
+    where shears come to 1, it may be off, but must stay far.
+    """
+    profile = empty_profile(tables, error=error, radius=np.geomspace(innermost, 3.0, 12))
+    signal = model_signal(fixed, profile, 1.2e15)
+    profile = replace(profile, value=signal + error * np.random.default_rng(12).normal(size=12))
+    model = LensModel.build(tables, concentration="duffy08", nuisance={name: ALL[name] for name in names})
+    assert model.prepare(profile).n_bins * model.nuisance.nodes(5.0).number > _FEW or not names
+    direct = model.ln_likelihood(profile, MASS_GRID_MSUN)
+    found = scan.fit(profile, model).ln_like["200c"]
+    depth = direct - direct.max()
+    near = np.abs(found - direct)[depth > -10.0].max()
+    (mean, sd), (want, _) = moments(found[::3]), moments(direct[::3])
+    print(
+        f"{names} from {innermost} Mpc, error {error}: ln L off by {near:.1e},"
+        f" mean by {(mean - want) / sd:+.4f} sd"
+    )
+    assert near < (0.15 if "miscentring" in names else 0.03)
+    assert abs(mean - want) < 0.02 * sd
+    assert np.all((found - direct.max())[depth < -18.0] < -15.0)
+
+
+@pytest.mark.parametrize("innermost", [0.1, 0.2, 0.3])
+@pytest.mark.parametrize("error", [0.05, 0.03, 0.02, 0.013, 0.007])
+def test_concentrations_beside_offsets(tables, fixed, innermost, error):
+    """All four parameters: fewer nodes of ln c than the data need, interpolated, against 181 of them."""
+    profile = empty_profile(tables, error=error, radius=np.geomspace(innermost, 3.0, 12))
+    signal = model_signal(fixed, profile, 1.2e15)
+    profile = replace(profile, value=signal + error * np.random.default_rng(12).normal(size=12))
+    model = LensModel.build(tables, concentration="duffy08", nuisance=ALL)
+    data = model.prepare(profile)
+    nodes = model.nuisance.nodes(data.significance)
+    x = 0.3 * np.linspace(-4.5, 4.5, 181)
+    weight = -0.5 * (x / 0.3) ** 2
+    dense = replace(nodes, places=None, ln_c_shift=x, ln_c_weight=weight - logsumexp(weight))
+    made = make_templates(model, data, NODES_MSUN, "200c", dense, None)
+    parts, zero = _at_nodes(_sums(data, made), made, data.significance)
+    exact = over_nodes(Joint(parts, zero, NODES_MSUN, made, made.at).terms(1.0))
+    found = model.ln_likelihood(profile, NODES_MSUN)
+    (mean, sd), (want, _) = moments(found), moments(exact)
+    p, q = (np.exp(v - logsumexp(v)) for v in (found, exact))
+    peak = np.abs(p - q).max() / q.max()
+    print(
+        f"from {innermost} Mpc, S/N {data.significance:.0f}: mean off by {(mean - want) / sd:+.4f} sd,"
+        f" p(M) by {peak:.1e}, {dense.number} nodes instead of {nodes.number}"
+    )
+    assert abs(mean - want) < 0.02 * sd
+    assert peak < (0.15 if data.significance > 7.0 else 0.25)
