@@ -20,7 +20,7 @@ for _array in (MASS_GRID_MSUN, NODES_MSUN, MODELS_MSUN):
     _array.setflags(write=False)
 
 _PLACES = np.linspace(0.0, len(MODELS_MSUN) - 1.0, len(NODES_MSUN))
-FROM_MODELS = Places.at(_PLACES, len(MODELS_MSUN), points=12)
+FROM_MODELS = Places.at(_PLACES, len(MODELS_MSUN), points=12, bounded=True)
 """From ``MODELS_MSUN`` to ``NODES_MSUN``: ln L of one model changes little in steps of 0.2 in ln M."""
 
 # from the nodes to all masses, (node, mass)

@@ -36,7 +36,9 @@ def _normal_nodes(n: int) -> tuple[Array, Array]:
     return x, weight / weight.sum()
 
 
-_FEW = 100  # numbers of models a mass: interpolation would take longer than all masses
+_SMOOTH = 3  # nodes of the shear calibration: where data hardly know it better than its prior
+_MATTERS = 7.0  # straight lines that are not so far below the largest term in ln L
+_FEW = 500  # numbers of models a mass: interpolation would take longer than all masses
 _CACHED = 16_000  # numbers of models that are summed at once: 128 kB
 _NUMBERS, _LEAST = 2_000_000, 256  # of a part's models (16 MB), and the fewest galaxies of a part
 # nodes of the shear calibration where the two-halo amplitude is integrated in closed form
@@ -69,7 +71,10 @@ class Joint:
     def terms(self, sign: float) -> Array:
         """Return ln of L times the weight of every node, (term, mass), for masses of a sign."""
         found = [(even + odd if sign > 0 else even - odd) + ln_weight for ln_weight, even, odd in self.parts]
-        values = self.made.at_places(found[0] if len(found) == 1 else over_nodes(np.array(found)))
+        if len(found) <= _SMOOTH:  # ln of their sum changes as little as ln L of each
+            found = [found[0] if len(found) == 1 else over_nodes(np.array(found))]
+        found = [self.made.at_places(values) for values in found]
+        values = found[0] if len(found) == 1 else over_nodes(np.array(found))
         values += self.made.ln_weight[:, np.newaxis]
         return values
 
@@ -87,15 +92,43 @@ class Joint:
         return np.asarray(share.reshape(-1, places.smooth.shape[1]) @ places.smooth.T).ravel()
 
 
-def joint_at_nodes(model: LensModel, data: FitData, definition: str) -> Joint:
-    """Return ``joint`` at ``NODES_MSUN``; many models are made at ``MODELS_MSUN`` alone."""
-    if model.nuisance.nodes(data.significance).number * data.n_bins < _FEW:
-        return joint(model, data, NODES_MSUN, definition)
-    return joint(model, data, MODELS_MSUN, definition, FROM_MODELS)
+def joint_at_nodes(model: LensModel, data: FitData, definition: str) -> tuple[Joint, Array]:
+    """Return ``joint`` at ``NODES_MSUN`` and its terms (term, mass) of positive masses.
+
+    Many models are made at ``MODELS_MSUN`` alone. Where straight lines matter, at all masses, and in finer
+    steps of the concentration.
+    """
+    few = model.nuisance.nodes(data.significance).number * data.n_bins < _FEW
+
+    def make(finer: float) -> Joint:
+        if few or finer > 1.0:
+            return joint(model, data, NODES_MSUN, definition, finer=finer)
+        return joint(model, data, MODELS_MSUN, definition, FROM_MODELS)
+
+    return _refined(make)
+
+
+def _refined(make: Callable[[float], Joint]) -> tuple[Joint, Array]:
+    """Return what is made with steps of ln c so fine that straight lines do not matter, and its terms."""
+    for finer in (1.0, 2.0, 4.0):
+        found = make(finer)
+        terms = found.terms(1.0)
+        straight = found.made.on_straight_lines
+        if straight is None:
+            break
+        some, flags = straight
+        if np.max(terms[:, some], where=flags, initial=-np.inf) < terms.max() - _MATTERS:
+            break
+    return found, terms
 
 
 def joint(
-    model: LensModel, data: FitData, mass_msun: Array, definition: str, masses: Places | None = None
+    model: LensModel,
+    data: FitData,
+    mass_msun: Array,
+    definition: str,
+    masses: Places | None = None,
+    finer: float = 1.0,
 ) -> Joint:
     """Return ln L at positive masses (mass,) of a mass definition and at their negatives, for every node.
 
@@ -111,14 +144,16 @@ def joint(
     definition : str
     masses : Places, optional
         More masses, to which ln L of each node is interpolated.
+    finer : float
+        How many times smaller than usual the steps of the concentration are.
     """
-    nodes = model.nuisance.nodes(data.significance)
+    nodes = model.nuisance.nodes(data.significance, finer)
 
     def made_of(part: FitData, at: Array = mass_msun) -> Templates:
         return make_templates(model, part, at, definition, nodes, masses)
 
     if data.n_bins <= MANY or data.whitening is not None:
-        key = (definition, nodes.significance, mass_msun.tobytes(), *setting(data))
+        key = (definition, nodes.significance, finer, mass_msun.tobytes(), *setting(data))
         size = 3 * nodes.number * len(mass_msun) * data.n_bins
         made = model.memo.templates.get(key, lambda: made_of(data), size)
         found = _at_nodes(_sums(data, made), made, data.significance)
@@ -235,5 +270,5 @@ def over_nodes(terms: Array) -> Array:
 
 def ln_likelihoods(model: LensModel, data: FitData, mass_msun: Array, definition: str) -> SignedLikelihood:
     """Return ln L at positive masses (mass,) of a definition and at their negatives."""
-    found = joint(model, data, mass_msun, definition)
-    return SignedLikelihood(over_nodes(found.terms(1.0)), over_nodes(found.terms(-1.0)), found.zero)
+    found, terms = _refined(lambda finer: joint(model, data, mass_msun, definition, finer=finer))
+    return SignedLikelihood(over_nodes(terms), over_nodes(found.terms(-1.0)), found.zero)

@@ -74,10 +74,10 @@ class NuisancePrior:
     two_halo: tuple[float, float] | None = None  # mean, standard deviation of the amplitude
     shear_bias: tuple[float, float] | None = None  # mean, standard deviation of m, g -> (1 + m) g
 
-    def nodes(self, significance: float) -> Nodes:
-        """Return the nodes that data of a signal-to-noise ratio need."""
+    def nodes(self, significance: float, finer: float = 1.0) -> Nodes:
+        """Return the nodes that data of a signal-to-noise ratio need; those of ln c so many times finer."""
         step = next((s for s in SIGNIFICANCES if significance <= s), SIGNIFICANCES[-1])
-        return _nodes(self, step)
+        return _nodes(self, step, finer)
 
 
 NONE = NuisancePrior()
@@ -113,34 +113,34 @@ def build(nuisance: Any) -> NuisancePrior:
 
 
 @cache
-def _nodes(prior: NuisancePrior, significance: float) -> Nodes:
+def _nodes(prior: NuisancePrior, significance: float, finer: float = 1.0) -> Nodes:
     shift = free = offset = places = None
     ln_c_weight = ln_offset_weight = np.zeros(1)
     beside = prior.offset is not None
     if prior.ln_c_scatter is not None:
         sd = prior.ln_c_scatter
         information = sd * significance
-        if information < (3.0 if beside else 1.0):
+        if information < (3.0 if beside else 1.0) and finer == 1.0:
             x, weight = np.polynomial.hermite_e.hermegauss(5 if information < 1.6 else 7)
             shift, ln_c_weight = sd * x, np.log(weight / weight.sum())
         else:
             end = (3.5 if beside and information < 5.5 else 4.5) * sd
-            shift, ln_c_weight, places = _places(-end, end, significance, beside, sd)
+            shift, ln_c_weight, places = _places(-end, end, significance, beside, finer, sd)
     elif prior.ln_c_range is not None:
         low, high = prior.ln_c_range
         few = math.ceil((high - low) * significance / 4.0)
-        if beside and few < 9:
+        if beside and few < 9 and finer == 1.0:
             x, w = _legendre(max(few, 6))
             free, ln_c_weight = low + (high - low) * x, np.log(w)
         else:
-            free, ln_c_weight, places = _places(low, high, significance, beside)
+            free, ln_c_weight, places = _places(low, high, significance, beside, finer)
     if prior.offset is not None:
         offset, ln_offset_weight = _offsets(*prior.offset, significance)
     return Nodes(significance, shift, free, ln_c_weight, places, offset, ln_offset_weight, prior)
 
 
 def _places(
-    low: float, high: float, significance: float, beside: bool, sd: float = math.inf
+    low: float, high: float, significance: float, beside: bool, finer: float, sd: float = math.inf
 ) -> tuple[Array, Array, Places]:
     """Return nodes of ln c (node,), ln of the weights of more places, (place,), and these places.
 
@@ -149,14 +149,18 @@ def _places(
     fewer nodes do.
     """
     width, (step, most, density, power) = high - low, _C_STEP_BESIDE if beside else _C_STEP
-    n = max(math.ceil(width / (step * min(most / significance, 1.0) ** power) - 1e-9) + 1, SIX)
+    n = max(math.ceil(width / (step * min(most / significance, 1.0) ** power / finer) - 1e-9) + 1, SIX)
     number = max(math.ceil(density * width * significance), n if beside else 1)
     if math.isinf(sd):
         place, weight = _legendre(math.ceil(1.5 * number))
     else:
         place = (np.arange(number) + 0.5) / number
         weight = np.exp(-0.5 * ((low + width * place) / sd) ** 2)
-    return np.linspace(low, high, n), np.log(weight / weight.sum()), Places.at((n - 1) * place, n)
+    return (
+        np.linspace(low, high, n),
+        np.log(weight / weight.sum()),
+        Places.at((n - 1) * place, n, bounded=beside),
+    )
 
 
 def _legendre(n: int) -> tuple[Array, Array]:

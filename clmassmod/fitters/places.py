@@ -20,19 +20,24 @@ class Places:
 
     ``smooth`` are polynomials through several nodes. Where a model is strongly lensed
     (``fitters.observables``) its changes have kinks, and ln L, which is far below its maximum there, may
-    overshoot it: polynomials end before such nodes, and ``straight`` lines go on.
+    overshoot it: polynomials end before such nodes, and ``straight`` lines go on. Just before, ln L may
+    plunge: ``bounded`` polynomials do not leave the range of their two nodes by more than 2, and twice as
+    much as a parabola with the least second difference of both nodes and the one before.
     """
 
     position: Array  # (place,) in steps of the nodes
+    left: NDArray[np.intp]  # (place,): the node before
     smooth: Array
     straight: Array
+    bounded: bool
 
     @classmethod
-    def at(cls, position: Array, n: int, points: int = SIX) -> Places:
+    def at(cls, position: Array, n: int, points: int = SIX, *, bounded: bool) -> Places:
         """Return the weights at positions (place,) in steps of n nodes, from so many neighbours."""
         smooth = np.ascontiguousarray(lagrange(position, n, points)[1].T)
         near = 1.0 - np.abs(position - np.arange(n)[:, np.newaxis])
-        return cls(position, smooth, np.maximum(near, 0.0))
+        left = np.minimum(position.astype(np.intp), n - 2)
+        return cls(position, left, smooth, np.maximum(near, 0.0), bounded)
 
     def edges(self, strong: Flags) -> Edges | None:
         """Return where polynomials end, of rows (..., node) with strongly lensed nodes; None: none is.
@@ -49,19 +54,36 @@ class Places:
         first = int(np.searchsorted(self.position, weak.min() - 1, side="right"))
         flat = weak.ravel()
         rows = np.flatnonzero((flat > 0) & (flat < n))
-        start = (n * rows + flat[rows])[:, np.newaxis]
+        start = n * rows[:, np.newaxis] + flat[rows, np.newaxis]
         chosen = np.flatnonzero(flat[rows, np.newaxis] + _BEYOND < n)
-        put = (start + _BEYOND).ravel()[chosen]
-        return Edges(beyond, slice(first, None), start + _BEFORE, put, chosen)
+        after = (start + _BEYOND).ravel()[chosen]
+        return Edges(beyond, slice(first, None), start + _BEFORE, after, chosen)
 
     def of(self, values: Array, edges: Edges | None) -> Array:
         """Return values (..., place) from those at the nodes (..., node)."""
         if edges is None:
             return np.asarray(values @ self.smooth)
-        found = np.asarray(edges.continued(values) @ self.smooth)
+        continued = edges.continued(values)
+        found = np.asarray(continued @ self.smooth)
+        if self.bounded:
+            low, high = _bounds(values)
+            np.minimum(found, high.take(self.left, axis=-1), out=found)
+            np.maximum(found, low.take(self.left, axis=-1), out=found)
         some = edges.places
         np.copyto(found[..., some], values @ self.straight[:, some], where=edges.beyond[..., some])
         return found
+
+
+def _bounds(values: Array) -> tuple[Array, Array]:
+    """Return what values between two nodes are not below and not above, (..., interval)."""
+    bend = np.diff(values, n=2)
+    first, last = bend[..., :1], bend[..., -1:]
+    bend = np.concatenate([first, first, bend, last], axis=-1)  # the node before each, and one more
+    least, most = np.minimum(bend[..., :-1], bend[..., 1:]), np.maximum(bend[..., :-1], bend[..., 1:])
+    least, most = np.minimum(least[..., :-1], bend[..., 2:]), np.maximum(most[..., :-1], bend[..., 2:])
+    left, right = values[..., :-1], values[..., 1:]
+    low = np.minimum(left, right) - 0.25 * np.maximum(least, 0.0) - _LITTLE
+    return low, np.maximum(left, right) - 0.25 * np.minimum(most, 0.0) + _LITTLE
 
 
 class Edges(NamedTuple):
@@ -83,5 +105,6 @@ class Edges(NamedTuple):
         return flat.reshape(values.shape)
 
 
+_LITTLE = 2.0  # in ln L: what does not make a maximum of a place far below it
 _BEFORE, _BEYOND = np.arange(-SIX, 0), np.arange(5)  # as many as polynomials through twelve nodes reach
 _CONTINUE = lagrange(SIX + _BEYOND.astype(float), SIX)[1].T

@@ -46,11 +46,10 @@ def fit(
     data = model.prepare(profiles)
     if data.n_bins == 0:
         return unusable(data, model)
-    found, *others = (joint_at_nodes(model, data, d) for d in model.mass_definitions)
-    terms = found.terms(1.0)
+    found, terms = joint_at_nodes(model, data, model.primary)
     ln_like = {model.primary: to_mass_grid(over_nodes(terms))}
-    for definition, other in zip(model.mass_definitions[1:], others, strict=True):
-        ln_like[definition] = to_mass_grid(over_nodes(other.terms(1.0)))
+    for definition in model.mass_definitions[1:]:
+        ln_like[definition] = to_mass_grid(over_nodes(joint_at_nodes(model, data, definition)[1]))
     return _result(data, model, found, terms, ln_like, prior)
 
 

@@ -64,6 +64,19 @@ class Templates:
         found = self.nodes.places.of(self._by_concentration(ln_like), second)
         return np.ascontiguousarray(found.swapaxes(1, 2)).reshape(-1, ln_like.shape[-1])
 
+    @cached_property
+    def on_straight_lines(self) -> tuple[slice, Flags] | None:
+        """Which terms lie on straight lines: masses that have any, and flags (term, mass) of these."""
+        first, second = self._edges
+        if self.nodes.places is not None and second is not None:
+            flags = second.beyond.swapaxes(1, 2).reshape(-1, second.beyond.shape[1])
+        elif self.nodes.places is None and first is not None:
+            flags = first.beyond
+        else:
+            return None
+        some = slice(int(flags.any(axis=0).argmax()), None)
+        return some, np.ascontiguousarray(flags[:, some])
+
     def at(self, place: slice) -> tuple[Array, Array | None]:
         """Return signal and slope at some of the masses."""
         return self.signal[:, place], None if self.slope is None else self.slope[:, place]

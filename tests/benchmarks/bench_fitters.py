@@ -118,8 +118,7 @@ def bench_fits() -> None:
 
 def likelihood(model: LensModel, profile: ShearProfile) -> Any:
     """Return the stored likelihood of a fit, without estimates and record."""
-    found = joint_at_nodes(model, model.prepare(profile), model.primary)
-    return to_mass_grid(over_nodes(found.terms(1.0)))
+    return to_mass_grid(over_nodes(joint_at_nodes(model, model.prepare(profile), model.primary)[1]))
 
 
 def bench_bias() -> None:
