@@ -21,8 +21,8 @@ class Places:
     ``smooth`` are polynomials through several nodes. Where a model is strongly lensed
     (``fitters.observables``) its changes have kinks, and ln L, which is far below its maximum there, may
     overshoot it: polynomials end before such nodes, and ``straight`` lines go on. Just before, ln L may
-    plunge: ``bounded`` polynomials do not leave the range of their two nodes by more than 2, and twice as
-    much as a parabola with the least second difference of both nodes and the one before.
+    plunge: ``bounded`` polynomials do not exceed their two nodes by more than 2, and twice as much as a
+    parabola with the least second difference of both nodes and the one before.
     """
 
     position: Array  # (place,) in steps of the nodes
@@ -66,24 +66,25 @@ class Places:
         continued = edges.continued(values)
         found = np.asarray(continued @ self.smooth)
         if self.bounded:
-            low, high = _bounds(values)
-            np.minimum(found, high.take(self.left, axis=-1), out=found)
-            np.maximum(found, low.take(self.left, axis=-1), out=found)
+            np.minimum(found, _bounds(values).take(self.left, axis=-1), out=found)
         some = edges.places
         np.copyto(found[..., some], values @ self.straight[:, some], where=edges.beyond[..., some])
         return found
 
 
-def _bounds(values: Array) -> tuple[Array, Array]:
-    """Return what values between two nodes are not below and not above, (..., interval)."""
-    bend = np.diff(values, n=2)
-    first, last = bend[..., :1], bend[..., -1:]
-    bend = np.concatenate([first, first, bend, last], axis=-1)  # the node before each, and one more
-    least, most = np.minimum(bend[..., :-1], bend[..., 1:]), np.maximum(bend[..., :-1], bend[..., 1:])
-    least, most = np.minimum(least[..., :-1], bend[..., 2:]), np.maximum(most[..., :-1], bend[..., 2:])
-    left, right = values[..., :-1], values[..., 1:]
-    low = np.minimum(left, right) - 0.25 * np.maximum(least, 0.0) - _LITTLE
-    return low, np.maximum(left, right) - 0.25 * np.minimum(most, 0.0) + _LITTLE
+def _bounds(values: Array) -> Array:
+    """Return what values between two nodes are not above, (..., interval)."""
+    bend = values[..., 2:] - 2.0 * values[..., 1:-1]
+    bend += values[..., :-2]
+    found = np.empty((*values.shape[:-1], values.shape[-1] - 1))
+    found[..., 0], found[..., 1:] = bend[..., 0], bend
+    np.maximum(found[..., :-1], bend, out=found[..., :-1])
+    np.maximum(found[..., 2:], bend[..., :-1], out=found[..., 2:])
+    np.minimum(found, 0.0, out=found)
+    found *= -0.25
+    found += np.maximum(values[..., :-1], values[..., 1:])
+    found += _LITTLE
+    return found
 
 
 class Edges(NamedTuple):

@@ -7,6 +7,7 @@ import pytest
 from lenses import empty_profile, make_tables, model_signal
 from scipy.special import logsumexp
 
+from clmassmod.core.miscentring import miscentring
 from clmassmod.core.projected import Projected
 from clmassmod.core.shear import reduced_shear
 from clmassmod.fitters import scan
@@ -205,3 +206,32 @@ def test_concentrations_beside_offsets(tables, fixed, innermost, error):
     )
     assert abs(mean - want) < 0.02 * sd
     assert peak < (0.15 if data.significance > 7.0 else 0.25)
+
+
+@pytest.mark.parametrize("seed", [6, 11, 21, 25])
+def test_models_that_plunge_make_no_maximum(tables, fixed, seed, monkeypatch):
+    """Offsets about the radius of the first bin: from one mass to the next, shears grow from 0.3 to 2."""
+    rng = np.random.default_rng(seed)
+    radius = np.geomspace(rng.uniform(0.11, 0.2), 3.0, 12)
+    empty = empty_profile(tables, z=0.55, error=0.011, radius=radius, beta_s=0.75)
+    mass, environment = np.array([1.1e15]), fixed.environment(empty)
+    c = fixed.concentration(mass, 0.55) * np.exp(0.3 * rng.normal())
+    operator = miscentring(radius, "fixed", rng.uniform(0.1, 0.3))
+    signal = observable(empty, np.ones(12, bool), operator(lambda r: fixed.surface(r, environment, mass, c)))[
+        0
+    ]
+    profile = replace(empty, value=signal + 0.011 * rng.normal(size=12))
+    offsets = {"distribution": "gamma", "scale_mpc": 0.05, "fraction": 0.6}
+    nuisance = {"miscentring": offsets, "concentration": {"scatter": 0.3}, "two_halo": TWO_HALO}
+
+    def at_large_masses():
+        model = LensModel.build(tables, concentration="duffy08", nuisance=nuisance)
+        found = scan.fit(profile, model).ln_like["200c"]
+        return (found - found.max())[MASS_GRID_MSUN > 2.5e15].max()
+
+    bounded = at_large_masses()
+    monkeypatch.setattr("clmassmod.fitters.places._LITTLE", 1e9)
+    free = at_large_masses()
+    print(f"seed {seed}: ln L {bounded:.1f} below its maximum, unbounded {free:.1f}")
+    assert bounded < -15.0
+    assert free > bounded + 10.0

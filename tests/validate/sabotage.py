@@ -365,7 +365,7 @@ SABOTAGES = {
     "scan/grid_statistics": one("core.gridstats:summarise", out(lambda s: s._replace(mode=s.mode + 0.02))),
     "scan/scatter_of_concentration": one(
         "fitters.nuisance:_places",
-        give(lambda low, high, s, beside, sd: (1.5 * low, 1.5 * high, s, beside, 1.5 * sd)),
+        give(lambda low, high, s, *rest: (1.5 * low, 1.5 * high, s, *rest[:2], 1.5 * rest[2])),
     ),
     "scan/free_concentration": one("fitters.nuisance:_legendre", first(lambda x: 0.8 * x)),
     "scan/shear_calibration": one(
