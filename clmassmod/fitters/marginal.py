@@ -23,11 +23,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from clmassmod.core.likelihoods import LN_FLOOR
-from clmassmod.fitters.data import MANY, FitData, joined
+from clmassmod.fitters.data import MANY, FitData
 from clmassmod.fitters.grid import FROM_MODELS, MODELS_MSUN, NODES_MSUN, place_of
 from clmassmod.fitters.likelihood import LensModel
 from clmassmod.fitters.places import Places
-from clmassmod.fitters.templates import Templates, by_node, make_templates, setting
+from clmassmod.fitters.templates import Models, Templates, all_bins, by_node, make_templates, setting
 from clmassmod.records import Array
 
 
@@ -43,9 +43,6 @@ _CACHED = 16_000  # numbers of models that are summed at once: 128 kB
 _NUMBERS, _LEAST = 2_000_000, 256  # of a part's models (16 MB), and the fewest galaxies of a part
 # nodes of the shear calibration where the two-halo amplitude is integrated in closed form
 _CALIBRATION = {n: _normal_nodes(n) for n in (3, 5)}
-
-Models = tuple[Array, Array | None]
-"""Signal and slope (concentration, mass, offset, bin)."""
 
 
 class SignedLikelihood(NamedTuple):
@@ -167,9 +164,8 @@ def joint(
         made = replace(made, strong=made.strong | other.strong)
 
     def models_at(place: slice) -> Models:
-        pieces = [made_of(part, mass_msun[place]) for part in parts]
-        slopes = [piece.slope for piece in pieces if piece.slope is not None]
-        return joined([piece.signal for piece in pieces]), joined(slopes) if slopes else None
+        pieces = (made_of(part, mass_msun[place]) for part in parts)
+        return all_bins([(piece.signal, piece.slope) for piece in pieces])
 
     return Joint(*_at_nodes(sums, made, data.significance), mass_msun, made, models_at)
 

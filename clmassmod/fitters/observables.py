@@ -49,7 +49,7 @@ def units(profile: ShearProfile, used: Flags) -> Projected:
 
 
 def shown(profile: ShearProfile, lens: Projected, strong: Flags) -> Array:
-    """Return the same from surface densities in ``units``, (concentration, mass, offset, bin).
+    """Return ``observable`` from surface densities in ``units``, (concentration, mass, offset, bin).
 
     Parameters
     ----------

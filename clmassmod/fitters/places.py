@@ -63,8 +63,7 @@ class Places:
         """Return values (..., place) from those at the nodes (..., node)."""
         if edges is None:
             return np.asarray(values @ self.smooth)
-        continued = edges.continued(values)
-        found = np.asarray(continued @ self.smooth)
+        found = np.asarray(edges.continued(values) @ self.smooth)
         if self.bounded:
             np.minimum(found, _bounds(values).take(self.left, axis=-1), out=found)
         some = edges.places

@@ -105,20 +105,20 @@ def _best(data: FitData, found: Joint, terms: Array, mass_msun: float) -> tuple[
     if slope is not None:
         steps.append(math.copysign(calibration, mass_msun) * mean(slope))
     signal, chi2 = _adjusted(data, calibration * signal, steps)
-    added, known = _of_concentration(made, weight)
+    added, known = _of_concentration(made, by_concentration)
     return signal, math.exp(ln_c), chi2 + added, 1 + known
 
 
 def _of_concentration(made: Templates, weight: Array) -> tuple[float, int]:
     """Return what a normal prior of ln c adds to chi squared, and whether a flat one leaves it to the data.
 
-    It counts as fitted where the data have made its variance less than half of the prior's.
+    It counts as fitted where the data have made its variance less than half of the prior's. Weights are of
+    the concentrations.
     """
     deviation = made.nodes.deviation()
     if deviation is None:
         return 0.0, 0
     x, flat = deviation
-    weight = weight.reshape(-1, len(x)).sum(axis=0)
     mean = float(weight @ x)
     return (0.0, int(float(weight @ x**2) - mean**2 < 0.5)) if flat else (mean**2, 0)
 

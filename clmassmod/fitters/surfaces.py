@@ -87,9 +87,9 @@ def surface_blocks(
 
 
 def _in_unit(found: Projected, unit: Projected | None) -> Projected:
-    return (
-        found if unit is None else Projected(found.sigma * unit.sigma, found.delta_sigma * unit.delta_sigma)
-    )
+    if unit is None:
+        return found
+    return Projected(found.sigma * unit.sigma, found.delta_sigma * unit.delta_sigma)
 
 
 def radial_nodes(radius_mpc: Array) -> tuple[Array, Array | None]:

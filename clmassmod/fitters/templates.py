@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -18,6 +18,9 @@ from clmassmod.fitters.observables import shown, shown_and_slope, units
 from clmassmod.fitters.places import Edges, Flags, Places
 from clmassmod.fitters.surfaces import surface_blocks
 from clmassmod.records import Array, HaloEnvironment, ShearProfile
+
+Models = tuple[Array, Array | None]
+"""Signal and slope (concentration, mass, offset, bin)."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class Templates:
         some = slice(int(flags.any(axis=0).argmax()), None)
         return some, np.ascontiguousarray(flags[:, some])
 
-    def at(self, place: slice) -> tuple[Array, Array | None]:
+    def at(self, place: slice) -> Models:
         """Return signal and slope at some of the masses."""
         return self.signal[:, place], None if self.slope is None else self.slope[:, place]
 
@@ -93,11 +96,9 @@ def make_templates(
         for profile, used in zip(data.profiles, data.used, strict=True)
     ]
     shear = model.nuisance.shear_bias or (0.0, 0.0)
-    slopes = [part.slope for part in parts if part.slope is not None]
     strong = np.logical_or.reduce([part.strong for part in parts])
     return Templates(
-        joined([part.signal for part in parts]),
-        joined(slopes) if slopes else None,
+        *all_bins([(part.signal, part.slope) for part in parts]),
         concentration,
         by_node(strong),
         (nodes.ln_offset_weight[:, None] + nodes.ln_c_weight).ravel(),
@@ -105,6 +106,12 @@ def make_templates(
         places,
         (1.0 + shear[0], shear[1]),
     )
+
+
+def all_bins(parts: Sequence[Models]) -> Models:
+    """Return signal and slope with the bins of all parts one after the other."""
+    slopes = [slope for _, slope in parts if slope is not None]
+    return joined([signal for signal, _ in parts]), joined(slopes) if slopes else None
 
 
 def setting(data: FitData) -> Iterator[object]:

@@ -1,9 +1,13 @@
 """Synthetic haloes and models for the tests of the fitters."""
 
 import numpy as np
+from scipy.special import logsumexp
 
+from clmassmod.core.miscentring import miscentring
+from clmassmod.core.projected import Projected
 from clmassmod.cosmology import Cosmology
 from clmassmod.fitters.likelihood import LensModel
+from clmassmod.fitters.observables import observable
 from clmassmod.records import HaloFit, HaloInfo, ShearProfile
 from clmassmod.tables import Tables, build
 
@@ -39,8 +43,6 @@ def empty_profile(
 
 def model_signal(model: LensModel, profile: ShearProfile, mass, concentration=None):
     """Return the observables of one mass, straight from profile and relation."""
-    from clmassmod.fitters.observables import observable
-
     environment = model.environment(profile)
     size = np.array([float(mass)])
     c = (
@@ -73,3 +75,46 @@ def normal_fits(offset, noise, projections=1, mass_msun=5e14):
         for i, (x, s) in enumerate(zip(offset, noise, strict=True))
     ]
     return fits, dict.fromkeys((fit.halo_id for fit in fits), mass_msun)
+
+
+def normal_grid(mean, sd, n=41, reach=5.0):
+    x = np.linspace(-reach, reach, n)
+    weight = np.exp(-0.5 * x * x)
+    return mean + sd * x, np.log(weight / weight.sum())
+
+
+def brute_force(model, profile, masses, *, ln_c=None, c=None, offset=None, two_halo=None, shear=None):
+    """Return ln L (mass,) by summing over dense grids of (value, ln weight)."""
+    environment = model.environment(profile)
+    everywhere = np.ones(len(profile.radius_mpc), bool)
+    terms = model.two_halo(profile.radius_mpc, environment.z, masses) if two_halo else None
+    zero = (np.zeros(1), np.zeros(1))
+    grid_c = ln_c or c or zero
+    total = []
+    for s, w_s in zip(*(offset or zero), strict=True):
+        operator = miscentring(profile.radius_mpc, "fixed", s) if s > 0 else None
+        for x, w_c in zip(*grid_c, strict=True):
+            relation = model.concentration(masses, environment.z)
+            values = np.full(len(masses), np.exp(x)) if c else relation * np.exp(x)
+
+            def centred(r, values=values):
+                return model.surface(r, environment, masses, values)
+
+            base = operator(centred) if operator else centred(profile.radius_mpc)
+            for a, w_a in zip(*(two_halo or zero), strict=True):
+                whole = base
+                if terms is not None:
+                    whole = Projected(base.sigma + a * terms.sigma, base.delta_sigma + a * terms.delta_sigma)
+                shape = observable(profile, everywhere, whole)
+                for m, w_m in zip(*(shear or zero), strict=True):
+                    residual = (profile.value - (1 + m) * shape) / profile.error
+                    total.append(w_s + w_c + w_a + w_m - 0.5 * np.sum(residual**2, axis=1))
+    return logsumexp(total, axis=0)
+
+
+def moments(masses, ln_like):
+    x = np.log(masses)
+    p = np.exp(ln_like - ln_like.max())
+    p /= p.sum()
+    mean = p @ x
+    return mean, np.sqrt(p @ (x - mean) ** 2)

@@ -4,13 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from lenses import empty_profile, make_tables, model_signal
+from lenses import brute_force, empty_profile, make_tables, model_signal, moments, normal_grid
 from numpy.testing import assert_array_equal, assert_equal
 from scipy.special import logsumexp
 
-from clmassmod.core.miscentring import miscentring
 from clmassmod.core.profiles import hernquist
-from clmassmod.core.projected import Projected
 from clmassmod.errors import ConfigError
 from clmassmod.fitters import scan
 from clmassmod.fitters.grid import MODELS_MSUN
@@ -43,53 +41,10 @@ def noisy(tables, fixed, error, seed, mass=6e14):
     return replace(profile, value=signal + error * rng.normal(size=len(signal)))
 
 
-def normal_grid(mean, sd, n=41, reach=5.0):
-    x = np.linspace(-reach, reach, n)
-    weight = np.exp(-0.5 * x * x)
-    return mean + sd * x, np.log(weight / weight.sum())
-
-
 def rayleigh_grid(scale, n=60):
     x = (np.arange(n) + 0.5) * 5.0 / n
     weight = x * np.exp(-0.5 * x * x)
     return scale * x, np.log(weight / weight.sum())
-
-
-def brute_force(model, profile, *, ln_c=None, c=None, offset=None, two_halo=None, shear=None):
-    """Return ln L at MASSES by summing over dense grids of (value, ln weight)."""
-    environment = model.environment(profile)
-    everywhere = np.ones(len(profile.radius_mpc), bool)
-    terms = model.two_halo(profile.radius_mpc, environment.z, MASSES) if two_halo else None
-    zero = (np.zeros(1), np.zeros(1))
-    grid_c = ln_c or c or zero
-    total = []
-    for s, w_s in zip(*(offset or zero), strict=True):
-        operator = miscentring(profile.radius_mpc, "fixed", s) if s > 0 else None
-        for x, w_c in zip(*grid_c, strict=True):
-            relation = model.concentration(MASSES, environment.z)
-            values = np.full(len(MASSES), np.exp(x)) if c else relation * np.exp(x)
-
-            def centred(r, values=values):
-                return model.surface(r, environment, MASSES, values)
-
-            base = operator(centred) if operator else centred(profile.radius_mpc)
-            for a, w_a in zip(*(two_halo or zero), strict=True):
-                whole = base
-                if terms is not None:
-                    whole = Projected(base.sigma + a * terms.sigma, base.delta_sigma + a * terms.delta_sigma)
-                shape = observable(profile, everywhere, whole)
-                for m, w_m in zip(*(shear or zero), strict=True):
-                    residual = (profile.value - (1 + m) * shape) / profile.error
-                    total.append(w_s + w_c + w_a + w_m - 0.5 * np.sum(residual**2, axis=1))
-    return logsumexp(total, axis=0)
-
-
-def moments(masses, ln_like):
-    x = np.log(masses)
-    p = np.exp(ln_like - ln_like.max())
-    p /= p.sum()
-    mean = p @ x
-    return mean, np.sqrt(p @ (x - mean) ** 2)
 
 
 def assert_same_posterior(model, profile, brute, tolerance=0.02):
@@ -104,7 +59,9 @@ def assert_same_posterior(model, profile, brute, tolerance=0.02):
 def test_concentration_scatter(tables, fixed, error):
     profile = noisy(tables, fixed, error, seed=1)
     model = LensModel.build(tables, concentration="duffy08", nuisance={"concentration": {"scatter": 0.3}})
-    assert_same_posterior(model, profile, brute_force(fixed, profile, ln_c=normal_grid(0.0, 0.3, 121)))
+    assert_same_posterior(
+        model, profile, brute_force(fixed, profile, MASSES, ln_c=normal_grid(0.0, 0.3, 121))
+    )
 
 
 @pytest.mark.parametrize("error", [0.04, 0.015, 0.005])
@@ -115,7 +72,9 @@ def test_free_concentration(tables, fixed, error):
     )
     x = np.linspace(0.0, np.log(15.0), 401)
     x = 0.5 * (x[1:] + x[:-1])
-    assert_same_posterior(model, profile, brute_force(fixed, profile, c=(x, np.full(400, -np.log(400)))))
+    assert_same_posterior(
+        model, profile, brute_force(fixed, profile, MASSES, c=(x, np.full(400, -np.log(400))))
+    )
 
 
 @pytest.mark.parametrize("error", [0.04, 0.015])
@@ -125,7 +84,7 @@ def test_miscentring(tables, fixed, error):
     model = LensModel.build(tables, concentration="duffy08", nuisance=nuisance)
     value, ln_weight = rayleigh_grid(0.2)
     mixed = np.concatenate([[0.0], value]), np.concatenate([[np.log(0.6)], ln_weight + np.log(0.4)])
-    assert_same_posterior(model, profile, brute_force(fixed, profile, offset=mixed))
+    assert_same_posterior(model, profile, brute_force(fixed, profile, MASSES, offset=mixed))
 
 
 @pytest.mark.parametrize("observed", ["g_t", "delta_sigma"])
@@ -143,6 +102,7 @@ def test_two_halo_amplitude_and_shear_calibration(tables, fixed, observed):
         brute = brute_force(
             fixed,
             profile,
+            MASSES,
             two_halo=normal_grid(1.0, 0.5) if "two_halo" in nuisance else None,
             shear=normal_grid(0.02, 0.05) if "shear_bias" in nuisance else None,
         )
@@ -161,6 +121,7 @@ def test_four_parameters_at_once(tables, fixed):
     brute = brute_force(
         fixed,
         profile,
+        MASSES,
         ln_c=normal_grid(0.0, 0.3, 25, 4.0),
         offset=rayleigh_grid(0.15, 25),
         two_halo=normal_grid(1.0, 0.5, 11, 4.0),
@@ -315,7 +276,9 @@ def test_wide_shear_calibration_beside_a_two_halo_term(tables, fixed, error):
     profile = replace(profile, value=signal + error * np.random.default_rng(4).normal(size=10))
     nuisance = {"two_halo": {"mean": 0.0, "sd": 0.5}, "shear_bias": {"mean": 0.0, "sd": 0.1}}
     model = LensModel.build(tables, concentration="duffy08", nuisance=nuisance)
-    brute = brute_force(fixed, profile, two_halo=normal_grid(0.0, 0.5, 101), shear=normal_grid(0.0, 0.1, 101))
+    brute = brute_force(
+        fixed, profile, MASSES, two_halo=normal_grid(0.0, 0.5, 101), shear=normal_grid(0.0, 0.1, 101)
+    )
     _, density = shifts(model.ln_likelihood(profile, MASSES)[np.newaxis], brute[np.newaxis], MASSES)
     assert density.max() < 5e-3
 

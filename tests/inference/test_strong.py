@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from lenses import empty_profile, make_tables, model_signal
+from lenses import brute_force, empty_profile, make_tables, model_signal, moments, normal_grid
 from scipy.special import logsumexp
 
 from clmassmod.core.miscentring import miscentring
@@ -27,11 +27,6 @@ OFFSET = {"scale_mpc": 0.2, "fraction": 0.5}
 @pytest.fixture(scope="module")
 def tables():
     return make_tables(structure=True)
-
-
-@pytest.fixture(scope="module")
-def fixed(tables):
-    return LensModel.build(tables, concentration="duffy08")
 
 
 def surface_of(profile, kappa, gamma):
@@ -88,52 +83,24 @@ def test_slope_is_the_derivative(tables, observed):
     assert slope[smooth] == pytest.approx(numeric[smooth], rel=1e-4, abs=1e-6)
 
 
-def brute_ln_like(model, profile, c_values, ln_c_weight, operator=None):
-    """Return ln L (mass,) at ``NODES_MSUN`` by sums over concentrations and 41 two-halo amplitudes."""
-    environment, used = model.environment(profile), np.ones(len(profile.radius_mpc), bool)
-    term = model.two_halo(profile.radius_mpc, environment.z, NODES_MSUN)
-    x = np.linspace(-5.0, 5.0, 41)
-    weight = -0.5 * x * x - logsumexp(-0.5 * x * x)
-    total = []
-    for values, w_c in zip(c_values, ln_c_weight, strict=True):
-        base = model.surface(profile.radius_mpc, environment, NODES_MSUN, values)
-        for a, w_a in zip(1.0 + 0.5 * x, weight, strict=True):
-            whole = Projected(base.sigma + a * term.sigma, base.delta_sigma + a * term.delta_sigma)
-            residual = (profile.value - observable(profile, used, whole)) / profile.error
-            total.append(w_c + w_a - 0.5 * np.sum(residual**2, axis=1))
-    return logsumexp(total, axis=0)
-
-
-def moments(ln_like):
-    x, p = np.log(NODES_MSUN), np.exp(ln_like - ln_like.max())
-    p /= p.sum()
-    return p @ x, np.sqrt(p @ (x - p @ x) ** 2)
-
-
 @pytest.mark.parametrize("prior", [{"scatter": 0.3}, {"range": (1.0, 15.0)}])
 @pytest.mark.parametrize("error", [0.05, 0.02, 0.01])
-def test_no_wrong_maximum(tables, fixed, prior, error, monkeypatch):
+def test_no_wrong_maximum(tables, model, prior, error, monkeypatch):
     """Concentration and two-halo amplitude, from 0.15 Mpc; without straight lines ln L overshoots."""
     profile = empty_profile(tables, error=error, radius=np.geomspace(0.15, 3.0, 12))
-    signal = model_signal(fixed, profile, 5e14)
+    signal = model_signal(model, profile, 5e14)
     profile = replace(profile, value=signal + error * np.random.default_rng(11).normal(size=12))
-    if "scatter" in prior:
-        x = np.linspace(-1.5, 1.5, 101)
-        values = np.exp(x)[:, None] * fixed.concentration(NODES_MSUN, profile.halo.z)
-        weight = -0.5 * (x / 0.3) ** 2
-    else:
-        x = np.linspace(0.0, np.log(15.0), 121)
-        x = 0.5 * (x[1:] + x[:-1])
-        values, weight = np.exp(x)[:, None] * np.ones(len(NODES_MSUN)), np.zeros(120)
-    mean, sd = moments(brute_ln_like(fixed, profile, values, weight - logsumexp(weight)))
+    x = np.linspace(0.0, np.log(15.0), 121)
+    flat = 0.5 * (x[1:] + x[:-1]), np.full(120, -np.log(120.0))
+    sums = {"ln_c": normal_grid(0.0, 0.3, 101)} if "scatter" in prior else {"c": flat}
+    exact = brute_force(model, profile, NODES_MSUN, **sums, two_halo=normal_grid(1.0, 0.5, 41))
+    mean, sd = moments(NODES_MSUN, exact)
     nuisance = {"concentration": prior, "two_halo": TWO_HALO}
 
     def off():
-        model = LensModel.build(tables, concentration="duffy08", nuisance=nuisance)
-        found = scan.fit(profile, model).ln_like["200c"][::3]
-        return abs(moments(found)[0] - mean) / sd, abs(
-            moments(model.ln_likelihood(profile, NODES_MSUN))[0] - mean
-        ) / sd
+        fitted = LensModel.build(tables, concentration="duffy08", nuisance=nuisance)
+        both = scan.fit(profile, fitted).ln_like["200c"][::3], fitted.ln_likelihood(profile, NODES_MSUN)
+        return [abs(moments(NODES_MSUN, found)[0] - mean) / sd for found in both]
 
     right = off()
     monkeypatch.setattr(Places, "edges", lambda *_: None)
@@ -156,21 +123,21 @@ SOME = [(), ("concentration", "two_halo"), ("miscentring",), ("miscentring", "tw
 @pytest.mark.parametrize("names", SOME)
 @pytest.mark.parametrize("error", [0.05, 0.02, 0.007])
 @pytest.mark.parametrize("innermost", [0.1, 0.3])
-def test_stored_likelihoods_are_those_of_models_at_every_mass(tables, fixed, names, error, innermost):
+def test_stored_likelihoods_are_those_of_models_at_every_mass(tables, model, names, error, innermost):
     """Models at 50 masses, ln L interpolated twice, against models at all 400.
 
     Beside offsets ln L itself has ripples, of the kinks where an offset passes a bin. Far from the maximum,
     where shears come to 1, it may be off, but must stay far.
     """
     profile = empty_profile(tables, error=error, radius=np.geomspace(innermost, 3.0, 12))
-    signal = model_signal(fixed, profile, 1.2e15)
+    signal = model_signal(model, profile, 1.2e15)
     profile = replace(profile, value=signal + error * np.random.default_rng(12).normal(size=12))
-    model = LensModel.build(tables, concentration="duffy08", nuisance={name: ALL[name] for name in names})
-    direct = model.ln_likelihood(profile, MASS_GRID_MSUN)
-    found = scan.fit(profile, model).ln_like["200c"]
+    fitted = LensModel.build(tables, concentration="duffy08", nuisance={name: ALL[name] for name in names})
+    direct = fitted.ln_likelihood(profile, MASS_GRID_MSUN)
+    found = scan.fit(profile, fitted).ln_like["200c"]
     depth = direct - direct.max()
     near = np.abs(found - direct)[depth > -10.0].max()
-    (mean, sd), (want, _) = moments(found[::3]), moments(direct[::3])
+    (mean, sd), (want, _) = moments(NODES_MSUN, found[::3]), moments(NODES_MSUN, direct[::3])
     print(
         f"{names} from {innermost} Mpc, error {error}: ln L off by {near:.1e},"
         f" mean by {(mean - want) / sd:+.4f} sd"
@@ -182,22 +149,22 @@ def test_stored_likelihoods_are_those_of_models_at_every_mass(tables, fixed, nam
 
 @pytest.mark.parametrize("innermost", [0.1, 0.2, 0.3])
 @pytest.mark.parametrize("error", [0.05, 0.03, 0.02, 0.013, 0.007])
-def test_concentrations_beside_offsets(tables, fixed, innermost, error):
+def test_concentrations_beside_offsets(tables, model, innermost, error):
     """All four parameters: fewer nodes of ln c than the data need, interpolated, against 181 of them."""
     profile = empty_profile(tables, error=error, radius=np.geomspace(innermost, 3.0, 12))
-    signal = model_signal(fixed, profile, 1.2e15)
+    signal = model_signal(model, profile, 1.2e15)
     profile = replace(profile, value=signal + error * np.random.default_rng(12).normal(size=12))
-    model = LensModel.build(tables, concentration="duffy08", nuisance=ALL)
-    data = model.prepare(profile)
-    nodes = model.nuisance.nodes(data.significance)
+    fitted = LensModel.build(tables, concentration="duffy08", nuisance=ALL)
+    data = fitted.prepare(profile)
+    nodes = fitted.nuisance.nodes(data.significance)
     x = 0.3 * np.linspace(-4.5, 4.5, 181)
     weight = -0.5 * (x / 0.3) ** 2
     dense = replace(nodes, places=None, ln_c_shift=x, ln_c_weight=weight - logsumexp(weight))
-    made = make_templates(model, data, NODES_MSUN, "200c", dense, None)
+    made = make_templates(fitted, data, NODES_MSUN, "200c", dense, None)
     parts, zero = _at_nodes(_sums(data, made), made, data.significance)
     exact = over_nodes(Joint(parts, zero, NODES_MSUN, made, made.at).terms(1.0))
-    found = model.ln_likelihood(profile, NODES_MSUN)
-    (mean, sd), (want, _) = moments(found), moments(exact)
+    found = fitted.ln_likelihood(profile, NODES_MSUN)
+    (mean, sd), (want, _) = moments(NODES_MSUN, found), moments(NODES_MSUN, exact)
     p, q = (np.exp(v - logsumexp(v)) for v in (found, exact))
     peak = np.abs(p - q).max() / q.max()
     print(
@@ -209,15 +176,15 @@ def test_concentrations_beside_offsets(tables, fixed, innermost, error):
 
 
 @pytest.mark.parametrize("seed", [6, 11, 21, 25])
-def test_models_that_plunge_make_no_maximum(tables, fixed, seed, monkeypatch):
+def test_models_that_plunge_make_no_maximum(tables, model, seed, monkeypatch):
     """Offsets about the radius of the first bin: from one mass to the next, shears grow from 0.3 to 2."""
     rng = np.random.default_rng(seed)
     radius = np.geomspace(rng.uniform(0.11, 0.2), 3.0, 12)
     empty = empty_profile(tables, z=0.55, error=0.011, radius=radius, beta_s=0.75)
-    mass, environment = np.array([1.1e15]), fixed.environment(empty)
-    c = fixed.concentration(mass, 0.55) * np.exp(0.3 * rng.normal())
+    mass, environment = np.array([1.1e15]), model.environment(empty)
+    c = model.concentration(mass, 0.55) * np.exp(0.3 * rng.normal())
     operator = miscentring(radius, "fixed", rng.uniform(0.1, 0.3))
-    signal = observable(empty, np.ones(12, bool), operator(lambda r: fixed.surface(r, environment, mass, c)))[
+    signal = observable(empty, np.ones(12, bool), operator(lambda r: model.surface(r, environment, mass, c)))[
         0
     ]
     profile = replace(empty, value=signal + 0.011 * rng.normal(size=12))
@@ -225,8 +192,8 @@ def test_models_that_plunge_make_no_maximum(tables, fixed, seed, monkeypatch):
     nuisance = {"miscentring": offsets, "concentration": {"scatter": 0.3}, "two_halo": TWO_HALO}
 
     def at_large_masses():
-        model = LensModel.build(tables, concentration="duffy08", nuisance=nuisance)
-        found = scan.fit(profile, model).ln_like["200c"]
+        fitted = LensModel.build(tables, concentration="duffy08", nuisance=nuisance)
+        found = scan.fit(profile, fitted).ln_like["200c"]
         return (found - found.max())[MASS_GRID_MSUN > 2.5e15].max()
 
     bounded = at_large_masses()
